@@ -1,0 +1,71 @@
+using System.Collections.Immutable;
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Checkpoint;
+
+namespace Bamba.Onnx.Exporter.Weights;
+
+/// <summary>A tensor of a weights file.</summary>
+/// <param name="Name">Its name in the graph.</param>
+/// <param name="Type">Its element type.</param>
+/// <param name="Shape">Its sizes, outermost first.</param>
+/// <param name="Offset">Where its bytes start in the file.</param>
+/// <param name="Bytes">Its size, row-major without gaps.</param>
+/// <param name="Source">Where its values come from.</param>
+public sealed record WeightEntry(
+    string Name,
+    ElementType Type,
+    ImmutableArray<long> Shape,
+    long Offset,
+    long Bytes,
+    WeightSource Source
+);
+
+/// <summary>
+/// What a weights file will hold, in order. Each entry's place is settled when it is added, so that a graph can refer to it
+/// long before anything is written.
+/// </summary>
+public sealed class WeightPlan
+{
+    /// <summary>Entries of at least this size start at a multiple of it, so that each can be mapped by itself; bytes.</summary>
+    public const int PageBytes = 4096;
+
+    /// <summary>What smaller entries start at a multiple of: a cache line; bytes.</summary>
+    public const int LineBytes = 64;
+
+    private readonly List<WeightEntry> entries = [];
+    private readonly HashSet<string> names = [];
+
+    /// <summary>The entries, in the order of their bytes.</summary>
+    public IReadOnlyList<WeightEntry> Entries => entries;
+
+    /// <summary>The size of the file: the end of the last entry.</summary>
+    public long FileBytes { get; private set; }
+
+    /// <summary>Puts a tensor at the end.</summary>
+    /// <param name="name">Its name in the graph.</param>
+    /// <param name="type">Its element type.</param>
+    /// <param name="shape">Its sizes, outermost first.</param>
+    /// <param name="source">Where its values come from.</param>
+    /// <returns>The entry, with its place.</returns>
+    /// <exception cref="ArgumentException">The plan has an entry of that name, or a size is negative.</exception>
+    public WeightEntry Add(string name, ElementType type, ImmutableArray<long> shape, WeightSource source)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        ArgumentNullException.ThrowIfNull(source);
+        if (shape.IsDefault || shape.Any(size => size < 0))
+        {
+            throw new ArgumentException($"{name}: expected sizes that are not negative", nameof(shape));
+        }
+        long bytes = checked(TensorShape.Elements(shape) * type.SizeInBytes());
+        if (!names.Add(name))
+        {
+            throw new ArgumentException($"{name}: the plan has an entry of this name", nameof(name));
+        }
+        int alignment = bytes >= PageBytes ? PageBytes : LineBytes;
+        long offset = checked(FileBytes + alignment - 1) / alignment * alignment;
+        var entry = new WeightEntry(name, type, shape, offset, bytes, source);
+        FileBytes = checked(offset + bytes);
+        entries.Add(entry);
+        return entry;
+    }
+}

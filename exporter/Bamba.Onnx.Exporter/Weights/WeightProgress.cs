@@ -1,0 +1,39 @@
+namespace Bamba.Onnx.Exporter.Weights;
+
+/// <summary>The steps of writing a weights file.</summary>
+public enum WeightStage
+{
+    /// <summary>Values are read, converted and written.</summary>
+    Writing,
+
+    /// <summary>The file is read back for its hash and flushed to the disk.</summary>
+    Hashing,
+}
+
+/// <summary>How far the writing of a weights file is.</summary>
+/// <param name="Stage">The step.</param>
+/// <param name="BytesDone">Bytes of the file that the step is done with.</param>
+/// <param name="BytesTotal">Bytes that it has to do.</param>
+public readonly record struct WeightProgress(WeightStage Stage, long BytesDone, long BytesTotal);
+
+/// <summary>What was written.</summary>
+/// <param name="SourceSha256">The checkpoint's hash, lower-case hexadecimal: see <see cref="WeightStreamer"/>.</param>
+/// <param name="FileBytes">The size of the file.</param>
+/// <param name="FileSha256">The file's hash, lower-case hexadecimal.</param>
+public sealed record WeightResult(string SourceSha256, long FileBytes, string FileSha256);
+
+/// <summary>Adds up what several threads have done, and reports it in order.</summary>
+internal sealed class ProgressCounter(IProgress<WeightProgress>? progress, WeightStage stage, long bytesTotal)
+{
+    private readonly Lock gate = new();
+    private long bytesDone;
+
+    public void Add(long bytes)
+    {
+        lock (gate)
+        {
+            bytesDone += bytes;
+            progress?.Report(new WeightProgress(stage, bytesDone, bytesTotal));
+        }
+    }
+}

@@ -1,0 +1,191 @@
+using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
+using System.Security.Cryptography;
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Checkpoint;
+using Microsoft.Win32.SafeHandles;
+
+namespace Bamba.Onnx.Exporter.Weights;
+
+/// <summary>
+/// Writes the weights of a checkpoint into a file of external data, as a <see cref="WeightPlan"/> says, through buffers of
+/// fixed size: the memory it takes does not grow with the model.
+/// </summary>
+/// <remarks>
+/// <see cref="WeightResult.SourceSha256"/> identifies the checkpoint, however it is split into files and whatever the plan
+/// takes from it. It is the SHA-256 of lines of UTF-8, each ending in a line feed: "SHA256 config.json" with the hash of that
+/// file's bytes, then, in ordinal order of canonical names, "SHA256 dtype [shape] name" with the hash of each tensor's bytes;
+/// hashes are lower-case hexadecimal, dtypes short names such as bf16, and sizes separated by a comma and a space.
+/// </remarks>
+public static class WeightStreamer
+{
+    /// <summary>Writes a weights file, and returns once its bytes are on the disk.</summary>
+    /// <param name="checkpoint">Where values come from.</param>
+    /// <param name="plan">What goes where.</param>
+    /// <param name="path">The file, which must not exist. After a failure or cancellation the caller deletes it; nothing holds it open.</param>
+    /// <param name="progress">Told after every tile, from any thread, one call at a time.</param>
+    /// <param name="cancellation">Looked at between tiles.</param>
+    /// <exception cref="ArgumentException">The plan does not match the checkpoint: a tensor is missing, or its size, rank or type does not suit.</exception>
+    /// <exception cref="BambaException">A value is too large for the type it is written as, or the checkpoint became unreadable.</exception>
+    /// <exception cref="IOException">The file exists or cannot be written, or the disk has no room for it.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be created.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellation"/> was cancelled.</exception>
+    public static WeightResult Write(
+        CheckpointFolder checkpoint,
+        WeightPlan plan,
+        string path,
+        IProgress<WeightProgress>? progress = null,
+        CancellationToken cancellation = default
+    ) => Write(checkpoint, plan, path, StreamLimits.Default, progress, cancellation);
+
+    internal static WeightResult Write(
+        CheckpointFolder checkpoint,
+        WeightPlan plan,
+        string path,
+        StreamLimits limits,
+        IProgress<WeightProgress>? progress = null,
+        CancellationToken cancellation = default
+    )
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        ArgumentNullException.ThrowIfNull(plan);
+        ArgumentNullException.ThrowIfNull(path);
+        PlanCheck.RequireMatch(checkpoint, plan, limits);
+        cancellation.ThrowIfCancellationRequested();
+
+        using SafeFileHandle file = PreallocatedFile.Create(path, FileMode.CreateNew, plan.FileBytes);
+        var digests = new SourceDigests(checkpoint);
+        var written = new ProgressCounter(progress, WeightStage.Writing, plan.Entries.Sum(entry => entry.Bytes));
+        RunOnThreads(
+            limits.Threads,
+            Jobs(checkpoint, plan),
+            token => new EntryWriter(checkpoint, file, digests, written, limits.TileBytes, token),
+            cancellation
+        );
+        var hashed = new ProgressCounter(progress, WeightStage.Hashing, plan.FileBytes);
+        string fileHash = HashWhileFlushing(file, plan.FileBytes, limits.TileBytes, hashed, cancellation);
+        return new WeightResult(digests.Combine(), plan.FileBytes, fileHash);
+    }
+
+    /// <summary>One job for each entry and for each tensor that no entry reads, the largest first so that threads end together.</summary>
+    private static IEnumerable<Action<EntryWriter>> Jobs(CheckpointFolder checkpoint, WeightPlan plan)
+    {
+        HashSet<string> read = [.. plan.Entries.SelectMany(entry => PlanCheck.TensorsOf(entry.Source))];
+        IEnumerable<(long Bytes, Action<EntryWriter> Run)> writes = plan.Entries.Select(entry =>
+            (entry.Bytes, (Action<EntryWriter>)(writer => writer.Write(entry)))
+        );
+        IEnumerable<(long Bytes, Action<EntryWriter> Run)> hashes = checkpoint
+            .Tensors.Values.Where(tensor => !read.Contains(tensor.Name))
+            .Select(tensor => (tensor.Bytes, (Action<EntryWriter>)(writer => writer.HashOnly(tensor))));
+        return writes.Concat(hashes).OrderByDescending(job => job.Bytes).Select(job => job.Run);
+    }
+
+    private static void RunOnThreads(
+        int threads,
+        IEnumerable<Action<EntryWriter>> jobs,
+        Func<CancellationToken, EntryWriter> newWriter,
+        CancellationToken cancellation
+    )
+    {
+        var queue = new ConcurrentQueue<Action<EntryWriter>>(jobs);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        Task[] workers =
+        [
+            .. Enumerable
+                .Range(0, threads)
+                .Select(_ =>
+                    Task.Factory.StartNew(
+                        Work,
+                        CancellationToken.None,
+                        TaskCreationOptions.LongRunning,
+                        TaskScheduler.Default
+                    )
+                ),
+        ];
+        try
+        {
+            Task.WaitAll(workers, CancellationToken.None);
+        }
+        catch (AggregateException e)
+        {
+            // Threads that stopped because another one failed say so too; the failure is what counts.
+            if (e.InnerExceptions.FirstOrDefault(inner => inner is not OperationCanceledException) is { } failure)
+            {
+                ExceptionDispatchInfo.Throw(failure);
+            }
+            cancellation.ThrowIfCancellationRequested();
+            throw;
+        }
+
+        void Work()
+        {
+            try
+            {
+                using EntryWriter writer = newWriter(stop.Token);
+                while (queue.TryDequeue(out Action<EntryWriter>? job))
+                {
+                    job(writer);
+                }
+            }
+            catch
+            {
+                stop.Cancel();
+                throw;
+            }
+        }
+    }
+
+    private static string HashWhileFlushing(
+        SafeFileHandle file,
+        long fileBytes,
+        int bufferBytes,
+        ProgressCounter progress,
+        CancellationToken cancellation
+    )
+    {
+        // A write error that the system met after it took the bytes comes out here and nowhere else.
+        Task flush = Task.Run(() => RandomAccess.FlushToDisk(file), CancellationToken.None);
+        try
+        {
+            return Hash(file, fileBytes, bufferBytes, progress, cancellation);
+        }
+        finally
+        {
+            flush.GetAwaiter().GetResult();
+        }
+    }
+
+    private static string Hash(
+        SafeFileHandle file,
+        long fileBytes,
+        int bufferBytes,
+        ProgressCounter progress,
+        CancellationToken cancellation
+    )
+    {
+        using var buffer = new NativeBuffer(bufferBytes);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        for (long position = 0; position < fileBytes; )
+        {
+            cancellation.ThrowIfCancellationRequested();
+            int read = RandomAccess.Read(file, buffer.Span, position);
+            if (read == 0)
+            {
+                throw new IOException($"the file shrank to {position} of {fileBytes} bytes while it was read back");
+            }
+            hash.AppendData(buffer.Span[..read]);
+            position += read;
+            progress.Add(read);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}
+
+/// <summary>What bounds the memory of a <see cref="WeightStreamer"/>: each thread has two buffers of one tile.</summary>
+/// <param name="Threads">Entries in work at once.</param>
+/// <param name="TileBytes">Size of a buffer, a multiple of 8.</param>
+internal readonly record struct StreamLimits(int Threads, int TileBytes)
+{
+    /// <summary>At most 64 MiB in all: more threads than these wait for the disk.</summary>
+    public static StreamLimits Default { get; } = new(Math.Min(Environment.ProcessorCount, 4), 8 << 20);
+}
