@@ -1,0 +1,83 @@
+using System.Text.Json;
+using Bamba.Onnx.Contract;
+
+namespace Bamba.Onnx.Text;
+
+/// <summary>A JSON value that knows its file and the path of keys to it, so that every error can name both.</summary>
+internal readonly struct JsonAt(JsonElement element, string file, string path)
+{
+    private const int LongestQuotation = 60;
+
+    public JsonElement Element => element;
+
+    public BambaFormatException Error(string problem) => new(file, path.Length == 0 ? problem : $"{path}: {problem}");
+
+    /// <summary>A value that must be there; null counts as absent.</summary>
+    public JsonAt Get(string key) =>
+        Find(key) ?? throw new JsonAt(default, file, Join(key)).Error("expected a value, found nothing");
+
+    /// <summary>A value that may be absent; null counts as absent.</summary>
+    public JsonAt? Find(string key)
+    {
+        if (element.ValueKind != JsonValueKind.Object)
+        {
+            throw Expected("an object");
+        }
+        return element.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null
+            ? new JsonAt(value, file, Join(key))
+            : null;
+    }
+
+    public JsonAt Item(int index) => new(element[index], file, $"{path}[{index}]");
+
+    /// <summary>The number of items of a list.</summary>
+    public int Count => element.ValueKind == JsonValueKind.Array ? element.GetArrayLength() : throw Expected("a list");
+
+    public IEnumerable<JsonAt> Items()
+    {
+        for (int i = 0; i < Count; i++)
+        {
+            yield return Item(i);
+        }
+    }
+
+    public string Text()
+    {
+        if (element.ValueKind != JsonValueKind.String)
+        {
+            throw Expected("a string");
+        }
+        try
+        {
+            return element.GetString()!;
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new BambaFormatException(file, $"{path}: is not valid Unicode", e);
+        }
+    }
+
+    public bool Bool() =>
+        element.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? element.GetBoolean()
+            : throw Expected("true or false");
+
+    public int Int() =>
+        element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out int value)
+            ? value
+            : throw Expected("an integer");
+
+    public BambaFormatException Expected(string what) => Error($"expected {what}, found {Describe()}");
+
+    private string Describe()
+    {
+        if (element.ValueKind == JsonValueKind.Undefined)
+        {
+            return "nothing";
+        }
+        string text = element.GetRawText();
+        return text.Length <= LongestQuotation ? text : string.Concat(text.AsSpan(0, LongestQuotation - 3), "...");
+    }
+
+    private string Join(string key) => path.Length == 0 ? key : $"{path}.{key}";
+}
