@@ -1,0 +1,69 @@
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Checkpoint;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Bamba.Onnx.Exporter.Modules;
+
+/// <summary>Fills modules from a checkpoint, a slab at a time.</summary>
+internal static class ParameterLoader
+{
+    private const long SlabElements = 1 << 24;
+
+    /// <summary>Fills every parameter of the model.</summary>
+    /// <exception cref="BambaFormatException">A tensor is missing, unknown, or of a wrong shape or type.</exception>
+    public static void Load(BambaForCausalLM model, SafetensorsFile file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        var parameters = model.named_parameters().ToDictionary(p => p.name, p => p.parameter);
+        foreach (string name in file.Tensors.Keys)
+        {
+            // Some writers store the tied head a second time.
+            if (!parameters.ContainsKey(name) && !(model.LmHead is null && name == "lm_head.weight"))
+            {
+                throw new BambaFormatException(file.Path, $"tensor {name}: the model of this configuration has none");
+            }
+        }
+        using IDisposable noGradients = no_grad();
+        foreach ((string name, Parameter parameter) in parameters)
+        {
+            if (!file.Tensors.TryGetValue(name, out SafetensorsTensor? tensor))
+            {
+                throw new BambaFormatException(file.Path, $"tensor {name}: expected by the configuration, not found");
+            }
+            if (!tensor.Shape.AsSpan().SequenceEqual(parameter.shape))
+            {
+                throw new BambaFormatException(
+                    file.Path,
+                    $"tensor {name}: expected {InputChecks.Shape(parameter)}, found [{string.Join(", ", tensor.Shape)}]"
+                );
+            }
+            Copy(file, tensor, parameter);
+        }
+    }
+
+    private static void Copy(SafetensorsFile file, SafetensorsTensor tensor, Parameter parameter)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        ScalarType type = tensor.Type switch
+        {
+            ElementType.Float32 => ScalarType.Float32,
+            ElementType.Float16 => ScalarType.Float16,
+            ElementType.BFloat16 => ScalarType.BFloat16,
+            _ => throw new BambaFormatException(
+                file.Path,
+                $"tensor {tensor.Name}: expected floating point, found {tensor.Type.ShortName()}"
+            ),
+        };
+        Tensor flat = parameter.view(-1);
+        int elementBytes = tensor.Type.SizeInBytes();
+        for (long start = 0; start < flat.shape[0]; start += SlabElements)
+        {
+            using DisposeScope slabScope = NewDisposeScope();
+            Tensor slab = empty(Math.Min(SlabElements, flat.shape[0] - start), type);
+            file.Read(tensor, start * elementBytes, slab.bytes);
+            flat.narrow(0, start, slab.shape[0]).copy_(slab);
+        }
+    }
+}
