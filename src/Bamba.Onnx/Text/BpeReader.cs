@@ -53,7 +53,7 @@ internal static class BpeReader
         var tokens = new Dictionary<int, string>(ids.Capacity);
         foreach (JsonProperty entry in json.Element.EnumerateObject())
         {
-            string token = entry.Name;
+            string token = Name(json, entry);
             bool valid = entry.Value.ValueKind == JsonValueKind.Number && entry.Value.TryGetInt32(out _);
             int id = valid ? entry.Value.GetInt32() : -1;
             if (id is < 0 or > HighestId)
@@ -78,6 +78,18 @@ internal static class BpeReader
             }
         }
         return ids;
+    }
+
+    private static string Name(JsonAt json, JsonProperty entry)
+    {
+        try
+        {
+            return entry.Name;
+        }
+        catch (InvalidOperationException)
+        {
+            throw json.Error("has a token that is not valid Unicode");
+        }
     }
 
     private static Dictionary<(int, int), BpeMerge> ReadMerges(JsonAt json, Dictionary<string, int> vocabulary)

@@ -1,8 +1,8 @@
 namespace Bamba.Onnx.Text;
 
 /// <summary>
-/// Byte-pair merging of one long word in O(n log n). Microsoft.ML.Tokenizers merges the same way but closes the gap behind
-/// every merged symbol by moving all later ones, so that a line of a million equal letters takes minutes.
+/// Byte-pair merging of one long word in O(n log n). Microsoft.ML.Tokenizers merges in the same order but closes the gap
+/// behind every merged symbol by moving all later ones: a million equal letters that merge take it a minute.
 /// </summary>
 internal sealed class LongWordMerger(IReadOnlyDictionary<(int Left, int Right), BpeMerge> merges)
 {
