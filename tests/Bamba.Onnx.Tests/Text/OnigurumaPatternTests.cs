@@ -80,6 +80,25 @@ public sealed class OnigurumaPatternTests
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(
+        @"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s"
+    )]
+    [InlineData(
+        @"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s+"
+    )]
+    [InlineData("[一-龥\u3040-ゟ゠-ヿ]+")]
+    [InlineData(@"[!""#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+")]
+    public void Patterns_of_other_byte_level_models_are_understood(string pattern)
+    {
+        var regex = new ScalarRegex(OnigurumaPattern.Parse(pattern));
+        List<ReadOnlyMemory<char>> pieces = [];
+
+        regex.Split("They'll 漢字 😀 x1234\n".AsMemory(), keepMatches: true, keepGaps: true, pieces);
+
+        Assert.Equal("They'll 漢字 😀 x1234\n", string.Concat(pieces));
+    }
+
     [Fact]
     public void A_pattern_that_names_every_character_leaves_no_stand_in()
     {
