@@ -41,6 +41,14 @@ public sealed class NodeBuilder
         return new ScopeEnd(this, previous);
     }
 
+    /// <summary>Opens a scope outside all others until the result is disposed, for what is made once and used in many.</summary>
+    public IDisposable RootScope(string name)
+    {
+        string previous = scope;
+        scope = $"/{name}";
+        return new ScopeEnd(this, previous);
+    }
+
     /// <summary>Appends a node with one output.</summary>
     public Value Node(string op, ReadOnlySpan<Value> inputs, params ReadOnlySpan<NodeArgument> attributes) =>
         Node("", op, inputs, 1, attributes)[0];
@@ -147,11 +155,8 @@ public sealed class NodeBuilder
         {
             tensor.Dims.Add(dim);
         }
-        string previous = scope;
-        scope = "/constants";
-        Value value = Node("Constant", [], NodeArgument.Tensor("value", tensor));
-        scope = previous;
-        return constants[key] = value;
+        using IDisposable outside = RootScope("constants");
+        return constants[key] = Node("Constant", [], NodeArgument.Tensor("value", tensor));
     }
 
     private string UniqueName(string op)

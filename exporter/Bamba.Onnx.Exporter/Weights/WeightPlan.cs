@@ -33,13 +33,28 @@ public sealed class WeightPlan
     public const int LineBytes = 64;
 
     private readonly List<WeightEntry> entries = [];
-    private readonly HashSet<string> names = [];
+    private readonly Dictionary<string, WeightEntry> byName = [];
 
     /// <summary>The entries, in the order of their bytes.</summary>
     public IReadOnlyList<WeightEntry> Entries => entries;
 
     /// <summary>The size of the file: the end of the last entry.</summary>
     public long FileBytes { get; private set; }
+
+    /// <summary>The entry of a name, put at the end if there is none yet: graphs that share a file ask for the same tensors.</summary>
+    /// <exception cref="ArgumentException">The plan has an entry of that name with another type or shape, or a size is negative.</exception>
+    public WeightEntry GetOrAdd(string name, ElementType type, ImmutableArray<long> shape, WeightSource source)
+    {
+        WeightEntry? known = byName.GetValueOrDefault(name);
+        if (known is not null && (known.Type != type || !known.Shape.SequenceEqual(shape)))
+        {
+            throw new ArgumentException(
+                $"{name}: expected {known.Type.ShortName()} {TensorShape.Text(known.Shape)} as before, found {type.ShortName()} {TensorShape.Text(shape)}",
+                nameof(name)
+            );
+        }
+        return known ?? Add(name, type, shape, source);
+    }
 
     /// <summary>Puts a tensor at the end.</summary>
     /// <param name="name">Its name in the graph.</param>
@@ -57,7 +72,7 @@ public sealed class WeightPlan
             throw new ArgumentException($"{name}: expected sizes that are not negative", nameof(shape));
         }
         long bytes = checked(TensorShape.Elements(shape) * type.SizeInBytes());
-        if (!names.Add(name))
+        if (byName.ContainsKey(name))
         {
             throw new ArgumentException($"{name}: the plan has an entry of this name", nameof(name));
         }
@@ -66,6 +81,7 @@ public sealed class WeightPlan
         var entry = new WeightEntry(name, type, shape, offset, bytes, source);
         FileBytes = checked(offset + bytes);
         entries.Add(entry);
+        byName.Add(name, entry);
         return entry;
     }
 }

@@ -1,0 +1,163 @@
+using System.Collections.Immutable;
+using System.Reflection;
+using System.Security.Cryptography;
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Checkpoint;
+using Bamba.Onnx.Exporter.Companions;
+using Bamba.Onnx.Exporter.Lowering;
+using Bamba.Onnx.Exporter.Modules;
+using Bamba.Onnx.Exporter.Weights;
+using Google.Protobuf;
+using TorchSharp;
+
+namespace Bamba.Onnx.Exporter;
+
+/// <summary>Turns a checkpoint folder into a model folder.</summary>
+public static class BambaExporter
+{
+    private static readonly (string Name, string Version) Producer = (
+        "bamba-onnx",
+        typeof(BambaExporter)
+            .Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
+            .InformationalVersion.Split('+')[0]
+    );
+
+    /// <summary>
+    /// Exports. Everything is written to a temporary folder beside the target, which takes the target's place when it is
+    /// whole; a failure or a cancellation leaves the target as it was.
+    /// </summary>
+    /// <param name="checkpoint">The checkpoint folder; a config.json is enough without weights.</param>
+    /// <param name="target">The model folder to make; an earlier export there is replaced.</param>
+    /// <param name="options">What to write.</param>
+    /// <param name="progress">Hears of stages and bytes.</param>
+    /// <param name="cancellationToken">Ends the export.</param>
+    /// <exception cref="BambaFormatException">The checkpoint is missing, damaged or contradicts itself.</exception>
+    /// <exception cref="BambaException">A weight does not fit the element type, or the target is a folder of other things.</exception>
+    /// <exception cref="IOException">The target cannot be written, or its disk is full.</exception>
+    public static ModelManifest Export(
+        string checkpoint,
+        string target,
+        ExportOptions options,
+        IProgress<ExportProgress>? progress = null,
+        CancellationToken cancellationToken = default
+    )
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        ArgumentNullException.ThrowIfNull(target);
+        ArgumentNullException.ThrowIfNull(options);
+        progress?.Report(new ExportProgress(ExportStage.Building, 0, 0));
+
+        using CheckpointFolder? source = options.Weights ? CheckpointFolder.Open(checkpoint) : null;
+        BambaConfig config = source?.Config ?? BambaConfig.Load(Path.Combine(checkpoint, ModelFiles.Config));
+        using var module = new BambaForCausalLM(config, new BambaModuleOptions { Device = DeviceType.META });
+        source?.RequireTensors(BambaTensors.Of(config));
+
+        GraphOptions graphOptions = GraphOptionsOf(options);
+        int contextLength = ContextLengthOf(options, config);
+        using StagingFolder staging = StagingFolder.For(target);
+        var weights = new WeightPlan();
+        foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
+        {
+            byte[] graph = BambaLowering
+                .Lower(module, profile, graphOptions, contextLength, Producer, weights)
+                .ToByteArray();
+            File.WriteAllBytes(staging.File(ModelFiles.Graph(profile)), graph);
+        }
+        WeightResult? written = source is null
+            ? null
+            : WeightStreamer.Write(
+                source,
+                weights,
+                staging.File(ModelFiles.Weights),
+                ProgressOfBytes(progress),
+                cancellationToken
+            );
+        CompanionFiles.Write(checkpoint, staging.Path, config, contextLength);
+
+        var manifest = new ModelManifest
+        {
+            FormatVersion = ModelManifest.CurrentFormatVersion,
+            Producer = $"{Producer.Name} {Producer.Version}",
+            Source = new ManifestSource { ModelType = "bamba", Sha256 = written?.SourceSha256 },
+            Options = new ManifestOptions
+            {
+                Dtype = graphOptions.Dtype,
+                Logits = graphOptions.Logits,
+                OutputHiddenStates = graphOptions.OutputHiddenStates,
+                Weights = options.Weights,
+                ContextLength = contextLength,
+            },
+            Parameters = BambaTensors
+                .Of(config)
+                .Values.Sum(shape => shape.Aggregate(1L, (product, size) => product * size)),
+            Files = FilesOf(staging, written),
+        };
+        manifest.Save(staging.Path);
+        cancellationToken.ThrowIfCancellationRequested();
+        staging.Publish();
+        progress?.Report(new ExportProgress(ExportStage.Done, weights.FileBytes, weights.FileBytes));
+        return manifest;
+    }
+
+    private static GraphOptions GraphOptionsOf(ExportOptions options)
+    {
+        ElementType dtype = options.Dtype ?? ElementType.Float32;
+        if (dtype is not (ElementType.Float32 or ElementType.Float16 or ElementType.BFloat16))
+        {
+            throw new ArgumentException(
+                $"expected f32, f16 or bf16 as element type, found {dtype.ShortName()}",
+                nameof(options)
+            );
+        }
+        return new GraphOptions
+        {
+            Dtype = dtype,
+            Logits = options.Logits,
+            OutputHiddenStates = options.OutputHiddenStates,
+        };
+    }
+
+    private static int ContextLengthOf(ExportOptions options, BambaConfig config)
+    {
+        int contextLength = options.ContextLength ?? config.MaxPositionEmbeddings;
+        if (contextLength < 1 || contextLength > config.MaxPositionEmbeddings)
+        {
+            throw new ArgumentException(
+                $"expected a context length from 1 to max_position_embeddings = {config.MaxPositionEmbeddings}, found {contextLength}",
+                nameof(options)
+            );
+        }
+        return contextLength;
+    }
+
+    private static ImmutableArray<ManifestFile> FilesOf(StagingFolder staging, WeightResult? written)
+    {
+        ImmutableArray<ManifestFile>.Builder files = ImmutableArray.CreateBuilder<ManifestFile>();
+        foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
+        {
+            byte[] graph = File.ReadAllBytes(staging.File(ModelFiles.Graph(profile)));
+            string hash = Convert.ToHexStringLower(SHA256.HashData(graph));
+            files.Add(new ManifestFile(ModelFiles.Graph(profile), graph.Length, hash));
+        }
+        if (written is not null)
+        {
+            files.Add(new ManifestFile(ModelFiles.Weights, written.FileBytes, written.FileSha256));
+        }
+        return files.ToImmutable();
+    }
+
+    private static ProgressOfWeights? ProgressOfBytes(IProgress<ExportProgress>? progress) =>
+        progress is null ? null : new ProgressOfWeights(progress);
+
+    private sealed class ProgressOfWeights(IProgress<ExportProgress> progress) : IProgress<WeightProgress>
+    {
+        public void Report(WeightProgress value) =>
+            progress.Report(
+                new ExportProgress(
+                    value.Stage == WeightStage.Hashing ? ExportStage.Hashing : ExportStage.Writing,
+                    value.BytesDone,
+                    value.BytesTotal
+                )
+            );
+    }
+}

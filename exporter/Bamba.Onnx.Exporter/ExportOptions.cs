@@ -1,0 +1,44 @@
+using Bamba.Onnx.Contract;
+
+namespace Bamba.Onnx.Exporter;
+
+/// <summary>What a caller asks of an export.</summary>
+public sealed record ExportOptions
+{
+    /// <summary>Element type of weights and activations; null for float32, which every provider runs.</summary>
+    public ElementType? Dtype { get; init; }
+
+    /// <summary>Whether weights are written; without them the folder shows the graphs only.</summary>
+    public bool Weights { get; init; } = true;
+
+    /// <summary>Positions with logits; null for each profile's own habit.</summary>
+    public LogitsPositions? Logits { get; init; }
+
+    /// <summary>Whether <c>hidden_states.{i}</c> outputs are added.</summary>
+    public bool OutputHiddenStates { get; init; }
+
+    /// <summary>Most tokens of a sequence; null for the model's own limit.</summary>
+    public int? ContextLength { get; init; }
+}
+
+/// <summary>How far an export is.</summary>
+/// <param name="Stage">What it is doing.</param>
+/// <param name="DoneBytes">Bytes of weights written.</param>
+/// <param name="TotalBytes">Bytes of weights in all.</param>
+public readonly record struct ExportProgress(ExportStage Stage, long DoneBytes, long TotalBytes);
+
+/// <summary>The stages of an export.</summary>
+public enum ExportStage
+{
+    /// <summary>Reading the checkpoint's headers and building graphs.</summary>
+    Building,
+
+    /// <summary>Converting and writing weights.</summary>
+    Writing,
+
+    /// <summary>Reading the written weights back for their hash.</summary>
+    Hashing,
+
+    /// <summary>The folder is in place.</summary>
+    Done,
+}

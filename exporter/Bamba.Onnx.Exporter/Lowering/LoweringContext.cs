@@ -1,0 +1,79 @@
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Weights;
+using Bamba.Onnx.Graph;
+
+namespace Bamba.Onnx.Exporter.Lowering;
+
+/// <summary>What every lowering needs: where nodes go, where weights come from, and what the door let in.</summary>
+internal sealed class LoweringContext(
+    BambaConfig config,
+    GraphOptions options,
+    ModelBuilder model,
+    TokenDoor door,
+    int contextLength,
+    WeightPlan weights
+)
+{
+    private Value? positions;
+
+    public BambaConfig Config => config;
+
+    public GraphOptions Options => options;
+
+    /// <summary>T, the element type of weights and activations.</summary>
+    public ElementType Dtype => options.Dtype;
+
+    public ModelBuilder Model => model;
+
+    public NodeBuilder Nodes => model.Nodes;
+
+    public TokenDoor Door => door;
+
+    /// <summary>Positions that rotary tables have rows for.</summary>
+    public int ContextLength => contextLength;
+
+    /// <summary>The position of every token of the call in its sequence, [batch, length] int64, made once.</summary>
+    public Value Positions => positions ??= door.Positions(Nodes);
+
+    /// <summary>A parameter as it is, of T.</summary>
+    public Value Parameter(string name, params ReadOnlySpan<long> shape) =>
+        Initializer(name, Dtype, shape, WeightSource.CopyOf(name));
+
+    /// <summary>A parameter that the computation needs in float32 whatever T is.</summary>
+    public Value Float32Parameter(string name, params ReadOnlySpan<long> shape) =>
+        Initializer(name, ElementType.Float32, shape, WeightSource.CopyOf(name));
+
+    /// <summary>The weight [outputs, inputs] of a linear layer as the right-hand side of a product, [inputs, outputs] of T.</summary>
+    public Value Matrix(string name, long outputs, long inputs) =>
+        Initializer(name, Dtype, [inputs, outputs], WeightSource.TransposeOf(name));
+
+    /// <summary>A table that no checkpoint holds.</summary>
+    public Value Generated(string name, ElementType type, ReadOnlySpan<long> shape, FillRow fill) =>
+        Initializer(name, type, shape, WeightSource.GeneratedBy(fill));
+
+    /// <summary>Appends a node of this project's domain, whose function the model gets too.</summary>
+    public Value[] Call(
+        string name,
+        Func<Graph.Proto.FunctionProto> function,
+        ReadOnlySpan<Value> inputs,
+        int outputs,
+        params ReadOnlySpan<NodeArgument> attributes
+    )
+    {
+        model.Function(Mamba2ChunkScanOp.Domain, name, function);
+        return Nodes.Node(Mamba2ChunkScanOp.Domain, name, inputs, outputs, attributes);
+    }
+
+    private Value Initializer(string name, ElementType type, ReadOnlySpan<long> shape, WeightSource source)
+    {
+        WeightEntry entry = weights.GetOrAdd(name, type, [.. shape], source);
+        return model.ExternalInitializer(
+            entry.Name,
+            entry.Type,
+            entry.Shape.AsSpan(),
+            ModelFiles.Weights,
+            entry.Offset,
+            entry.Bytes
+        );
+    }
+}

@@ -1,0 +1,110 @@
+using System.CommandLine;
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter;
+
+namespace Bamba.Onnx.Cli.Commands;
+
+/// <summary><c>bamba-onnx export CHECKPOINT -o FOLDER</c>.</summary>
+internal static class ExportCommand
+{
+    public static Command Create(CliConsole console)
+    {
+        var checkpoint = new Argument<string>("CHECKPOINT")
+        {
+            Description = "A folder with config.json and safetensors weights, as Hugging Face writes them.",
+        };
+        var output = new Option<string>("--output", "-o")
+        {
+            Description = "The model folder to write; an earlier export there is replaced when the new one is whole.",
+            HelpName = "FOLDER",
+            Required = true,
+        };
+        Option<ElementType> dtype = DtypeOption();
+        var noWeights = new Option<bool>("--no-weights")
+        {
+            Description = "Write graphs and configuration only; config.json is then all that CHECKPOINT needs.",
+        };
+        Option<string?> logits = new Option<string?>("--logits")
+        {
+            Description =
+                "Positions with logits: every one, or each row's last real token. By default all in model.onnx, last in runtime.onnx.",
+        }.AcceptOnlyFromAmong("all", "last");
+        var hiddenStates = new Option<bool>("--output-hidden-states")
+        {
+            Description = "Add the outputs hidden_states.{i}: embeddings, each layer's, and the final-normed last.",
+        };
+        var contextLength = new Option<int?>("--context-length")
+        {
+            Description = "Most tokens of a sequence; the model's max_position_embeddings by default.",
+            HelpName = "TOKENS",
+        };
+        var command = new Command("export", "Write a checkpoint as ONNX: model.onnx for any host, runtime.onnx for Bamba.Onnx.")
+        {
+            checkpoint,
+            output,
+            dtype,
+            noWeights,
+            logits,
+            hiddenStates,
+            contextLength,
+        };
+        command.SetAction(
+            (parsed, cancellationToken) =>
+            {
+                var options = new ExportOptions
+                {
+                    Dtype = parsed.GetValue(dtype),
+                    Weights = !parsed.GetValue(noWeights),
+                    Logits = parsed.GetValue(logits) switch
+                    {
+                        "all" => LogitsPositions.All,
+                        "last" => LogitsPositions.Last,
+                        _ => null,
+                    },
+                    OutputHiddenStates = parsed.GetValue(hiddenStates),
+                    ContextLength = parsed.GetValue(contextLength),
+                };
+                string target = parsed.GetRequiredValue(output);
+                ModelManifest manifest = Run(console, parsed.GetRequiredValue(checkpoint), target, options, cancellationToken);
+                console.Out.WriteLine(Path.GetFullPath(target));
+                console.Error.WriteLine(
+                    $"exported {manifest.Parameters:N0} parameters as {manifest.Options.Dtype.ShortName()}, {manifest.Files.Sum(file => file.Bytes):N0} bytes"
+                );
+                return Task.FromResult(ExitCode.Success);
+            }
+        );
+        return command;
+    }
+
+    /// <summary>Exports with a progress display.</summary>
+    public static ModelManifest Run(
+        CliConsole console,
+        string checkpoint,
+        string target,
+        ExportOptions options,
+        CancellationToken cancellationToken
+    )
+    {
+        using var progress = new ExportProgressDisplay(console);
+        return BambaExporter.Export(checkpoint, target, options, progress, cancellationToken);
+    }
+
+    /// <summary>The element type, f32 by default.</summary>
+    public static Option<ElementType> DtypeOption() =>
+        new("--dtype")
+        {
+            Description = "Element type of weights and activations. CPU runs f32 and f16; bf16 needs CUDA.",
+            HelpName = "f32|f16|bf16",
+            DefaultValueFactory = _ => ElementType.Float32,
+            CustomParser = argument =>
+            {
+                string name = argument.Tokens.Count == 1 ? argument.Tokens[0].Value : "";
+                if (name is not ("f32" or "f16" or "bf16") || !ElementTypes.TryParse(name, out ElementType type))
+                {
+                    argument.AddError($"--dtype: expected f32, f16 or bf16, found '{name}'");
+                    return default;
+                }
+                return type;
+            },
+        };
+}

@@ -1,0 +1,72 @@
+using System.CommandLine;
+using Bamba.Onnx.Cli.Inspection;
+using Spectre.Console;
+
+namespace Bamba.Onnx.Cli.Commands;
+
+/// <summary><c>bamba-onnx inspect FOLDER</c>.</summary>
+internal static class InspectCommand
+{
+    public static Command Create(CliConsole console)
+    {
+        var folder = new Argument<string>("FOLDER") { Description = "An exported folder." };
+        var json = new Option<bool>("--json") { Description = "Print as JSON." };
+        var command = new Command("inspect", "Tell what an exported folder holds.") { folder, json };
+        command.SetAction(parsed =>
+        {
+            ModelInspection inspection = ModelInspection.Of(parsed.GetRequiredValue(folder));
+            if (parsed.GetValue(json))
+            {
+                console.Out.WriteLine(inspection.ToJson());
+            }
+            else
+            {
+                Print(console.Out, inspection);
+            }
+            return ExitCode.Success;
+        });
+        return command;
+    }
+
+    private static void Print(TextWriter output, ModelInspection it)
+    {
+        IAnsiConsole terminal = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output), Ansi = AnsiSupport.No });
+        // Wide enough that a pipe gets whole lines.
+        terminal.Profile.Width = 160;
+        ModelShape model = it.Model;
+        Grid facts = new Grid().AddColumn(new GridColumn().PadRight(4).NoWrap()).AddColumn();
+        Row("folder", it.Folder);
+        Row("written by", $"{it.Producer}, format {it.FormatVersion}");
+        Row("model", $"{it.Parameters:N0} parameters, {it.Dtype}{(it.HasWeights ? "" : ", without weights")}");
+        Row("layers", $"{model.Layers}, attention in {(model.AttentionLayers.Count == 0 ? "none" : string.Join(", ", model.AttentionLayers))}");
+        Row("widths", $"hidden {model.HiddenSize}, MLP {model.IntermediateSize}, vocabulary {model.VocabSize}");
+        Row("attention", $"{model.AttentionHeads} heads, {model.KeyValueHeads} of keys and values, {model.HeadDim} wide, {model.RotaryDim} rotated");
+        Row("Mamba-2", $"{model.MambaHeads} heads of {model.MambaHeadDim}, state {model.MambaStateSize}, {model.MambaGroups} groups, convolution {model.MambaConvKernel}");
+        Row("context", $"{model.ContextLength:N0} tokens");
+        Row("caches", $"{it.Caches.StateBytesPerSequence:N0} bytes a sequence and {it.Caches.KeyValueBytesPerToken:N0} bytes a token");
+        Row("weights", string.Join(", ", it.WeightBytes.Select(type => $"{type.Value:N0} bytes of {type.Key}")));
+        Row("needs", $"ONNX Runtime {it.MinimumOnnxruntime} or newer");
+        terminal.Write(facts);
+        foreach (GraphInspection graph in it.Graphs)
+        {
+            Print(terminal, graph);
+        }
+
+        void Row(string name, string value) => facts.AddRow(Markup.Escape(name), Markup.Escape(value));
+    }
+
+    private static void Print(IAnsiConsole terminal, GraphInspection graph)
+    {
+        string opsets = string.Join(", ", graph.Opsets.Select(opset => $"{opset.Key} {opset.Value}"));
+        terminal.WriteLine();
+        terminal.WriteLine(
+            $"{graph.File}: {graph.Bytes:N0} bytes, {graph.Nodes} nodes, at most {graph.MaxNodesPerLayer} a layer; IR {graph.IrVersion}, {opsets}"
+        );
+        foreach ((string domain, IReadOnlyDictionary<string, int> operators) in graph.Operators)
+        {
+            terminal.WriteLine($"  {domain}: {string.Join(", ", operators.Select(op => $"{op.Key} × {op.Value}"))}");
+        }
+        terminal.WriteLine($"  functions: {string.Join(", ", graph.Functions)}");
+        terminal.WriteLine($"  inputs: {graph.Inputs[0]}, … {graph.Inputs.Count} in all; outputs: {graph.Outputs[0]}, … {graph.Outputs.Count} in all");
+    }
+}

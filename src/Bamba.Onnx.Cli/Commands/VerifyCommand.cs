@@ -1,0 +1,61 @@
+using System.CommandLine;
+using System.Globalization;
+using Bamba.Onnx.Cli.Verification;
+
+namespace Bamba.Onnx.Cli.Commands;
+
+/// <summary><c>bamba-onnx verify FOLDER --reference CASE</c>.</summary>
+internal static class VerifyCommand
+{
+    public static Command Create(CliConsole console)
+    {
+        var folder = new Argument<string>("FOLDER") { Description = "An exported folder." };
+        var reference = new Option<string>("--reference")
+        {
+            Description = "A folder with expected.safetensors, what Hugging Face computes for the same checkpoint.",
+            HelpName = "CASE",
+            Required = true,
+        };
+        var json = new Option<bool>("--json") { Description = "Print the result as JSON." };
+        var command = new Command("verify", "Run both graphs against expected values and compare.") { folder, reference, json };
+        command.SetAction(
+            (parsed, cancellationToken) =>
+            {
+                VerificationReport report = Verifier.Verify(
+                    parsed.GetRequiredValue(folder),
+                    parsed.GetRequiredValue(reference),
+                    cancellationToken
+                );
+                if (parsed.GetValue(json))
+                {
+                    console.Out.WriteLine(report.ToJson());
+                }
+                else
+                {
+                    Print(console.Out, report);
+                }
+                return Task.FromResult(report.Passed ? ExitCode.Success : ExitCode.CheckFailed);
+            }
+        );
+        return command;
+    }
+
+    private static void Print(TextWriter output, VerificationReport report)
+    {
+        int width = report.Checks.Max(check => check.Name.Length);
+        foreach (VerificationCheck check in report.Checks)
+        {
+            string result = check.Skipped is { } reason
+                ? $"skipped: {reason}"
+                : string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{(check.Passed ? "passed" : "FAILED")}  {check.MaxAbs:G3} (limit {check.Limit:G3})"
+                );
+            output.WriteLine($"{check.Name.PadRight(width)}  {result}");
+        }
+        int ran = report.Checks.Count(check => check.Skipped is null);
+        output.WriteLine(
+            $"{report.Checks.Count(check => check.Skipped is null && check.Passed)} of {ran} checks passed, {report.Checks.Count - ran} skipped"
+        );
+    }
+}

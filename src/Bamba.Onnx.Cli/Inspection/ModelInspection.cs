@@ -1,0 +1,134 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Graph.Proto;
+using Google.Protobuf;
+
+namespace Bamba.Onnx.Cli.Inspection;
+
+/// <summary>What a model folder holds, as <c>bamba-onnx inspect</c> tells it.</summary>
+internal sealed record ModelInspection
+{
+    public required string Folder { get; init; }
+    public required string Producer { get; init; }
+    public required int FormatVersion { get; init; }
+    public required string Dtype { get; init; }
+    public required bool HasWeights { get; init; }
+    public required long Parameters { get; init; }
+    public required ModelShape Model { get; init; }
+    public required CacheSizes Caches { get; init; }
+    public required IReadOnlyDictionary<string, long> WeightBytes { get; init; }
+    public required string MinimumOnnxruntime { get; init; }
+    public required IReadOnlyList<GraphInspection> Graphs { get; init; }
+
+    /// <exception cref="BambaFormatException">The folder or a file of it is missing or damaged.</exception>
+    public static ModelInspection Of(string folder)
+    {
+        ModelManifest manifest = ModelManifest.Load(folder);
+        BambaConfig config = BambaConfig.Load(Path.Combine(folder, ModelFiles.Config));
+        Dictionary<GraphProfile, ModelProto> graphs = Enum.GetValues<GraphProfile>().ToDictionary(profile => profile, profile => Read(folder, profile));
+        return new ModelInspection
+        {
+            Folder = Path.GetFullPath(folder),
+            Producer = manifest.Producer,
+            FormatVersion = manifest.FormatVersion,
+            Dtype = manifest.Options.Dtype.ShortName(),
+            HasWeights = manifest.Options.Weights,
+            Parameters = manifest.Parameters,
+            Model = ModelShape.Of(config, manifest.Options.ContextLength),
+            Caches = CacheSizes.Of(GraphSignature.For(config, GraphProfile.Runtime, manifest.GraphOptions)),
+            WeightBytes = GraphInspection.WeightBytesOf(graphs.Values),
+            MinimumOnnxruntime = graphs.Values.Select(GraphInspection.MinimumOnnxRuntime).Max()!.ToString(),
+            Graphs = [.. graphs.Select(graph => GraphInspection.Of(folder, graph.Key, graph.Value))],
+        };
+    }
+
+    public string ToJson() => JsonSerializer.Serialize(this, InspectionJson.Default.ModelInspection);
+
+    private static ModelProto Read(string folder, GraphProfile profile)
+    {
+        string path = Path.Combine(folder, ModelFiles.Graph(profile));
+        try
+        {
+            return ModelProto.Parser.ParseFrom(File.ReadAllBytes(path));
+        }
+        catch (InvalidProtocolBufferException e)
+        {
+            throw new BambaFormatException(path, $"is not an ONNX file: {e.Message}", e);
+        }
+        catch (FileNotFoundException e)
+        {
+            throw new BambaFormatException(path, "no such file", e);
+        }
+    }
+}
+
+/// <summary>The shape of a model.</summary>
+internal sealed record ModelShape
+{
+    public required int VocabSize { get; init; }
+    public required int HiddenSize { get; init; }
+    public required int IntermediateSize { get; init; }
+    public required int Layers { get; init; }
+    public required IReadOnlyList<int> AttentionLayers { get; init; }
+    public required int AttentionHeads { get; init; }
+    public required int KeyValueHeads { get; init; }
+    public required int HeadDim { get; init; }
+    public required int RotaryDim { get; init; }
+    public required int MambaHeads { get; init; }
+    public required int MambaHeadDim { get; init; }
+    public required int MambaStateSize { get; init; }
+    public required int MambaGroups { get; init; }
+    public required int MambaConvKernel { get; init; }
+    public required int ContextLength { get; init; }
+
+    public static ModelShape Of(BambaConfig config, int contextLength) =>
+        new()
+        {
+            VocabSize = config.VocabSize,
+            HiddenSize = config.HiddenSize,
+            IntermediateSize = config.IntermediateSize,
+            Layers = config.Layers.Length,
+            AttentionLayers = [.. Enumerable.Range(0, config.Layers.Length).Where(i => config.Layers[i] == LayerKind.Attention)],
+            AttentionHeads = config.NumAttentionHeads,
+            KeyValueHeads = config.NumKeyValueHeads,
+            HeadDim = config.HeadDim,
+            RotaryDim = config.Rope.RotaryDim,
+            MambaHeads = config.MambaNumHeads,
+            MambaHeadDim = config.MambaHeadDim,
+            MambaStateSize = config.MambaStateSize,
+            MambaGroups = config.MambaNumGroups,
+            MambaConvKernel = config.MambaConvKernel,
+            ContextLength = contextLength,
+        };
+}
+
+/// <summary>Bytes of caches.</summary>
+/// <param name="StateBytesPerSequence">Convolution and recurrent states, whatever the sequence's length.</param>
+/// <param name="KeyValueBytesPerToken">Keys and values of one token.</param>
+internal sealed record CacheSizes(long StateBytesPerSequence, long KeyValueBytesPerToken)
+{
+    public static CacheSizes Of(GraphSignature signature)
+    {
+        long states = 0;
+        long perToken = 0;
+        foreach (CacheSpec cache in signature.Caches)
+        {
+            long constants = cache.Past.Axes.Where(axis => axis.Symbol is null).Aggregate(1L, (product, axis) => product * axis.Size);
+            long bytes = constants * cache.Past.Type.SizeInBytes();
+            if (cache.Kind is CacheKind.Key or CacheKind.Value)
+            {
+                perToken += bytes;
+            }
+            else
+            {
+                states += bytes;
+            }
+        }
+        return new CacheSizes(states, perToken);
+    }
+}
+
+[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(ModelInspection))]
+internal sealed partial class InspectionJson : JsonSerializerContext;

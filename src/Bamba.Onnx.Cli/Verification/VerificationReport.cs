@@ -1,0 +1,36 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Bamba.Onnx.Cli.Verification;
+
+/// <summary>One comparison.</summary>
+/// <param name="Name">Graph, data and quantity, such as <c>portable.full.logits</c>.</param>
+/// <param name="MaxAbs">The largest absolute difference; of tokens and files, how many differ. Null where it did not run.</param>
+/// <param name="Limit">What it may be at most.</param>
+/// <param name="Passed">Whether it is within the limit; a check that a graph cannot take fails nothing.</param>
+/// <param name="Skipped">Why it did not run.</param>
+internal sealed record VerificationCheck(string Name, double? MaxAbs, double? Limit, bool Passed, string? Skipped)
+{
+    // A difference that is not a number is over any limit.
+    public static VerificationCheck Of(string name, double maxAbs, double limit) =>
+        new(name, double.IsNaN(maxAbs) ? double.MaxValue : maxAbs, limit, maxAbs <= limit, null);
+
+    public static VerificationCheck Skip(string name, string reason) => new(name, null, null, true, reason);
+}
+
+/// <summary>What a verification found.</summary>
+internal sealed record VerificationReport(bool Passed, IReadOnlyList<VerificationCheck> Checks)
+{
+    public static VerificationReport Of(IReadOnlyList<VerificationCheck> checks) =>
+        new(checks.All(check => check.Passed), checks);
+
+    public string ToJson() => JsonSerializer.Serialize(this, VerificationJson.Default.VerificationReport);
+}
+
+[JsonSourceGenerationOptions(
+    WriteIndented = true,
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull
+)]
+[JsonSerializable(typeof(VerificationReport))]
+internal sealed partial class VerificationJson : JsonSerializerContext;

@@ -1,0 +1,44 @@
+using System.Security.Cryptography;
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Sessions;
+using Microsoft.ML.OnnxRuntime;
+
+namespace Bamba.Onnx.Cli.Verification;
+
+/// <summary>Runs both graphs of a model folder against the expected values of a case.</summary>
+internal static class Verifier
+{
+    /// <exception cref="BambaFormatException">The folder or the case is missing or damaged.</exception>
+    /// <exception cref="BambaException">The processor's provider does not run the folder's element type.</exception>
+    public static VerificationReport Verify(string folder, string reference, CancellationToken cancellationToken)
+    {
+        ModelFolder model = ModelFolder.Open(folder);
+        using ReferenceTensors expected = ReferenceTensors.Open(reference);
+        var checks = new List<VerificationCheck> { Files(model) };
+        foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
+        {
+            using InferenceSession graph = GraphLoader.Load(model, profile, new BambaRuntimeOptions());
+            GraphSignature signature = GraphSignature.For(model.Config, profile, model.Manifest.GraphOptions);
+            var run = new GraphChecks(graph, signature, profile, model.Manifest.Options.Dtype, expected, cancellationToken);
+            checks.AddRange(run.All());
+        }
+        if (checks.All(check => check.Skipped is not null || check.Name == FilesCheck))
+        {
+            throw new BambaFormatException(reference, "expected a case with full.*, greedy_*.* or {i}.* tensors, found none of them");
+        }
+        return VerificationReport.Of(checks);
+    }
+
+    private const string FilesCheck = "files.sha256";
+
+    /// <summary>How many files differ from the hashes of the manifest.</summary>
+    private static VerificationCheck Files(ModelFolder model)
+    {
+        int damaged = model.Manifest.Files.Count(file =>
+        {
+            using FileStream stream = File.OpenRead(Path.Combine(model.Path, file.Name));
+            return Convert.ToHexStringLower(SHA256.HashData(stream)) != file.Sha256;
+        });
+        return VerificationCheck.Of(FilesCheck, damaged, 0);
+    }
+}

@@ -1,0 +1,32 @@
+namespace Bamba.Onnx;
+
+/// <summary>How a model is loaded. What is null was not said, and ONNX Runtime or the model decides.</summary>
+public sealed record BambaRuntimeOptions
+{
+    /// <summary>Threads of one operator; null for one a core.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not positive.</exception>
+    public int? Threads
+    {
+        get;
+        init
+        {
+            if (value is { } threads)
+            {
+                ArgumentOutOfRangeException.ThrowIfNegativeOrZero(threads);
+            }
+            field = value;
+        }
+    }
+
+    /// <summary>Most tokens of a prompt that go through the model in one call: more is faster and takes more memory.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not positive.</exception>
+    public int PrefillChunk
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(value);
+            field = value;
+        }
+    } = 512;
+}

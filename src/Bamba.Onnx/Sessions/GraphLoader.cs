@@ -1,0 +1,61 @@
+using System.Security.Cryptography;
+using Bamba.Onnx.Contract;
+using Microsoft.ML.OnnxRuntime;
+
+namespace Bamba.Onnx.Sessions;
+
+/// <summary>Loads a graph of a model folder into ONNX Runtime; the one place where its loading errors become ours.</summary>
+internal static class GraphLoader
+{
+    /// <exception cref="BambaFormatException">The graph is damaged or ONNX Runtime refuses it.</exception>
+    /// <exception cref="BambaException">The CPU provider does not run the folder's element type.</exception>
+    public static InferenceSession Load(ModelFolder folder, GraphProfile profile, BambaRuntimeOptions options)
+    {
+        RequireRunnable(folder.Manifest.Options.Dtype);
+        string path = Path.Combine(folder.Path, ModelFiles.Graph(profile));
+        RequireUndamaged(folder.Manifest, path);
+        using var sessionOptions = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        if (options.Threads is { } threads)
+        {
+            sessionOptions.IntraOpNumThreads = threads;
+        }
+        try
+        {
+            return new InferenceSession(path, sessionOptions);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw new BambaFormatException(path, $"ONNX Runtime cannot load it: {e.Message}", e);
+        }
+    }
+
+    private static void RequireRunnable(ElementType dtype)
+    {
+        if (dtype == ElementType.BFloat16)
+        {
+            throw new BambaException(
+                "ONNX Runtime's CPU provider does not run bfloat16 (bf16) models: export with --dtype f32 or --dtype f16, or run on CUDA"
+            );
+        }
+    }
+
+    /// <summary>Graphs are small, so that their hash is checked each time; of the weights only the size was.</summary>
+    private static void RequireUndamaged(ModelManifest manifest, string path)
+    {
+        string name = Path.GetFileName(path);
+        ManifestFile? expected = manifest.Files.FirstOrDefault(file => file.Name == name);
+        if (expected is null)
+        {
+            throw new BambaFormatException(path, $"expected {ModelFiles.Manifest} to name this graph, found no such entry");
+        }
+        using FileStream stream = File.OpenRead(path);
+        string found = Convert.ToHexStringLower(SHA256.HashData(stream));
+        if (found != expected.Sha256)
+        {
+            throw new BambaFormatException(
+                path,
+                $"is damaged: expected SHA-256 {expected.Sha256}, found {found}; export the model again"
+            );
+        }
+    }
+}

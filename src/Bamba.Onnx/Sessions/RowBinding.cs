@@ -1,0 +1,68 @@
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.State;
+using Microsoft.ML.OnnxRuntime;
+
+namespace Bamba.Onnx.Sessions;
+
+/// <summary>
+/// Consecutive rows of a session bound to the graph: their caches in place, their lengths, and tokens and logits for the
+/// length of a call. Bound once; only a call of another length binds tokens and logits again.
+/// </summary>
+internal sealed class RowBinding : IDisposable
+{
+    private readonly CallBuffers buffers;
+    private readonly OrtIoBinding binding;
+    private readonly List<OrtValue> fixedValues = [];
+    private readonly int firstRow;
+    private readonly int rows;
+    private OrtValue? tokens;
+    private OrtValue? logits;
+    private int boundLength;
+
+    public RowBinding(InferenceSession graph, StateBuffers states, CallBuffers buffers, int firstRow, int rows)
+    {
+        this.buffers = buffers;
+        this.firstRow = firstRow;
+        this.rows = rows;
+        binding = graph.CreateIoBinding();
+        for (int i = 0; i < states.Caches.Count; i++)
+        {
+            OrtValue state = Keep(states.Rows(i, firstRow, rows));
+            binding.BindInput(states.Caches[i].Past.Name, state);
+            binding.BindOutput(states.Caches[i].Present.Name, state);
+        }
+        binding.BindInput(TensorNames.PastLens, Keep(buffers.PastLens.View(firstRow, rows)));
+        binding.BindInput(TensorNames.SeqLens, Keep(buffers.SeqLens.View(firstRow, rows)));
+    }
+
+    /// <summary>The binding for a call of <paramref name="length"/> tokens a row, which lie at the front of the token buffer.</summary>
+    public OrtIoBinding For(int length)
+    {
+        if (length != boundLength)
+        {
+            tokens?.Dispose();
+            logits?.Dispose();
+            tokens = buffers.Tokens.View(0, rows, length);
+            binding.BindInput(TensorNames.InputIds, tokens);
+            logits = buffers.LogitsOf(firstRow, rows, length);
+            binding.BindOutput(TensorNames.Logits, logits);
+            boundLength = length;
+        }
+        return binding;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        binding.Dispose();
+        tokens?.Dispose();
+        logits?.Dispose();
+        fixedValues.ForEach(value => value.Dispose());
+    }
+
+    private OrtValue Keep(OrtValue value)
+    {
+        fixedValues.Add(value);
+        return value;
+    }
+}
