@@ -5,6 +5,9 @@ namespace Bamba.Onnx.Contract;
 /// <summary>The names of graph inputs and outputs. Those of caches are the ones ONNX Runtime GenAI looks for.</summary>
 public static class TensorNames
 {
+    private const string PastPrefix = "past_key_values";
+    private const string PresentPrefix = "present";
+
     /// <summary>Token ids, [batch_size, sequence_length] int64.</summary>
     public const string InputIds = "input_ids";
 
@@ -26,11 +29,17 @@ public static class TensorNames
 
     /// <summary>The input that brings a layer's cache.</summary>
     public static string Past(int layer, CacheKind kind) =>
-        string.Create(CultureInfo.InvariantCulture, $"past_key_values.{layer}.{Suffix(kind)}");
+        string.Create(CultureInfo.InvariantCulture, $"{PastPrefix}.{layer}.{Suffix(kind)}");
 
     /// <summary>The output that takes a layer's cache on.</summary>
     public static string Present(int layer, CacheKind kind) =>
-        string.Create(CultureInfo.InvariantCulture, $"present.{layer}.{Suffix(kind)}");
+        string.Create(CultureInfo.InvariantCulture, $"{PresentPrefix}.{layer}.{Suffix(kind)}");
+
+    /// <summary>The input names of all layers' caches, with <c>%d</c> for the layer.</summary>
+    public static string PastPattern(CacheKind kind) => $"{PastPrefix}.%d.{Suffix(kind)}";
+
+    /// <summary>The output names of all layers' caches, with <c>%d</c> for the layer.</summary>
+    public static string PresentPattern(CacheKind kind) => $"{PresentPrefix}.%d.{Suffix(kind)}";
 
     private static string Suffix(CacheKind kind) =>
         kind switch

@@ -25,10 +25,20 @@ public sealed record GenerationDefaults(SamplingOptions Sampling, ImmutableArray
         {
             using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(path));
             JsonElement root = json.RootElement;
-            return new GenerationDefaults(SamplingOf(root), EosOf(root) ?? config.EosTokenIds, Number(root, "max_new_tokens")?.GetInt32());
+            return new GenerationDefaults(
+                SamplingOf(root),
+                EosOf(root) ?? config.EosTokenIds,
+                Number(root, "max_new_tokens")?.GetInt32()
+            );
         }
         catch (Exception e)
-            when (e is JsonException or InvalidOperationException or FormatException or ArgumentOutOfRangeException or IOException)
+            when (e
+                    is JsonException
+                        or InvalidOperationException
+                        or FormatException
+                        or ArgumentOutOfRangeException
+                        or IOException
+            )
         {
             throw new BambaFormatException(path, e.Message, e);
         }

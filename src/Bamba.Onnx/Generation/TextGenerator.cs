@@ -34,7 +34,8 @@ public static class TextGenerator
         using BambaSession session = runtime.CreateSession(contextLength: Math.Max(capacity, 1));
         var sampler = new TokenSampler(options.Sampling ?? runtime.Defaults.Sampling);
         StreamingTextDecoder text = runtime.Tokenizer.CreateStreamingDecoder();
-        Logits logits = await Task.Run(() => session.Prefill(ids, cancellationToken), cancellationToken).ConfigureAwait(false);
+        Logits logits = await Task.Run(() => session.Prefill(ids, cancellationToken), cancellationToken)
+            .ConfigureAwait(false);
         for (int step = 0; step < maxNewTokens; step++)
         {
             int token = sampler.Sample(logits.Row(0), step);

@@ -31,12 +31,7 @@ internal static class Philox
         {
             ulong product0 = (ulong)Multiplier0 * c0;
             ulong product1 = (ulong)Multiplier1 * c2;
-            (c0, c1, c2, c3) = (
-                High(product1) ^ c1 ^ k0,
-                (uint)product1,
-                High(product0) ^ c3 ^ k1,
-                (uint)product0
-            );
+            (c0, c1, c2, c3) = (High(product1) ^ c1 ^ k0, (uint)product1, High(product0) ^ c3 ^ k1, (uint)product0);
             k0 += Weyl0;
             k1 += Weyl1;
         }

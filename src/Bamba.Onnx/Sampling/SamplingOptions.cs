@@ -27,10 +27,9 @@ public sealed record SamplingOptions
     {
         get;
         init =>
-            field =
-                value is null or > 0
-                    ? value
-                    : throw new ArgumentOutOfRangeException(nameof(TopK), $"expected a positive count, found {value}");
+            field = value is null or > 0
+                ? value
+                : throw new ArgumentOutOfRangeException(nameof(TopK), $"expected a positive count, found {value}");
     }
 
     /// <summary>Only the likeliest tokens whose probabilities first reach this sum take part (nucleus sampling, Holtzman et al. 2020).</summary>
@@ -39,10 +38,12 @@ public sealed record SamplingOptions
     {
         get;
         init =>
-            field =
-                value is > 0 and <= 1
-                    ? value
-                    : throw new ArgumentOutOfRangeException(nameof(TopP), $"expected a share from above 0 to 1, found {value}");
+            field = value is > 0 and <= 1
+                ? value
+                : throw new ArgumentOutOfRangeException(
+                    nameof(TopP),
+                    $"expected a share from above 0 to 1, found {value}"
+                );
     } = 1;
 
     /// <summary>What fixes the random choices: the same seed and scores give the same tokens on any machine; null for a fresh one.</summary>

@@ -59,7 +59,10 @@ public sealed class TokenSampler
         }
         return best >= 0
             ? best
-            : throw new ArgumentException($"expected scores, found {logits.Length} that are not numbers", nameof(logits));
+            : throw new ArgumentException(
+                $"expected scores, found {logits.Length} that are not numbers",
+                nameof(logits)
+            );
     }
 
     /// <summary>The tokens that take part with weights in proportion to their probabilities; likeliest first where a filter is set.</summary>

@@ -180,7 +180,8 @@ public sealed class BambaSession : IDisposable
 
     private void PrefillRow(int row, ReadOnlySpan<int> tokens, CancellationToken cancellationToken)
     {
-        RowBinding binding = BatchSize == 1 ? allRows : singleRows[row] ??= new RowBinding(graph, states, buffers, row, 1);
+        RowBinding binding =
+            BatchSize == 1 ? allRows : singleRows[row] ??= new RowBinding(graph, states, buffers, row, 1);
         while (!tokens.IsEmpty)
         {
             cancellationToken.ThrowIfCancellationRequested();

@@ -46,7 +46,10 @@ internal static class GraphLoader
         ManifestFile? expected = manifest.Files.FirstOrDefault(file => file.Name == name);
         if (expected is null)
         {
-            throw new BambaFormatException(path, $"expected {ModelFiles.Manifest} to name this graph, found no such entry");
+            throw new BambaFormatException(
+                path,
+                $"expected {ModelFiles.Manifest} to name this graph, found no such entry"
+            );
         }
         using FileStream stream = File.OpenRead(path);
         string found = Convert.ToHexStringLower(SHA256.HashData(stream));
