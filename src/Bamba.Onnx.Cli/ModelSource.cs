@@ -41,7 +41,10 @@ internal static class ModelSource
                 $"expected an exported model ({ModelFiles.Manifest}) or a checkpoint ({ModelFiles.Config}), found neither"
             );
         }
-        string target = Path.Combine(CacheFolder(), $"{Path.GetFileName(Path.GetFullPath(folder))}-{Fingerprint(folder, options)}");
+        string target = Path.Combine(
+            CacheFolder(),
+            $"{Path.GetFileName(Path.GetFullPath(folder))}-{Fingerprint(folder, options)}"
+        );
         if (!File.Exists(Path.Combine(target, ModelFiles.Manifest)))
         {
             console.Error.WriteLine($"exporting {folder} to {target}");
@@ -58,11 +61,9 @@ internal static class ModelSource
             return chosen;
         }
         string cache =
-            Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } xdg
-                ? xdg
-                : OperatingSystem.IsWindows()
-                    ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
-                    : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+            Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } xdg ? xdg
+            : OperatingSystem.IsWindows() ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
         return Path.Combine(cache, "bamba-onnx", "models");
     }
 
@@ -70,9 +71,16 @@ internal static class ModelSource
     private static string Fingerprint(string checkpoint, ExportOptions options)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{ModelManifest.CurrentFormatVersion}|{options}|{Path.GetFullPath(checkpoint)}");
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"{ModelManifest.CurrentFormatVersion}|{options}|{Path.GetFullPath(checkpoint)}"
+        );
         text.Append(CultureInfo.InvariantCulture, $"|{typeof(BambaExporter).Module.ModuleVersionId}");
-        foreach (FileInfo file in new DirectoryInfo(checkpoint).EnumerateFiles().OrderBy(file => file.Name, StringComparer.Ordinal))
+        foreach (
+            FileInfo file in new DirectoryInfo(checkpoint)
+                .EnumerateFiles()
+                .OrderBy(file => file.Name, StringComparer.Ordinal)
+        )
         {
             text.Append(CultureInfo.InvariantCulture, $"|{file.Name}:{file.Length}:{file.LastWriteTimeUtc.Ticks}");
         }

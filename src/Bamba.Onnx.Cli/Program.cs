@@ -1,1 +1,3 @@
-return 0;
+using Bamba.Onnx.Cli;
+
+return await CommandLine.RunAsync(args, CliConsole.OfProcess()).ConfigureAwait(false);

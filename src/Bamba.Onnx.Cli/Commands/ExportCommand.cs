@@ -38,7 +38,10 @@ internal static class ExportCommand
             Description = "Most tokens of a sequence; the model's max_position_embeddings by default.",
             HelpName = "TOKENS",
         };
-        var command = new Command("export", "Write a checkpoint as ONNX: model.onnx for any host, runtime.onnx for Bamba.Onnx.")
+        var command = new Command(
+            "export",
+            "Write a checkpoint as ONNX: model.onnx for any host, runtime.onnx for Bamba.Onnx."
+        )
         {
             checkpoint,
             output,
@@ -65,7 +68,13 @@ internal static class ExportCommand
                     ContextLength = parsed.GetValue(contextLength),
                 };
                 string target = parsed.GetRequiredValue(output);
-                ModelManifest manifest = Run(console, parsed.GetRequiredValue(checkpoint), target, options, cancellationToken);
+                ModelManifest manifest = Run(
+                    console,
+                    parsed.GetRequiredValue(checkpoint),
+                    target,
+                    options,
+                    cancellationToken
+                );
                 console.Out.WriteLine(Path.GetFullPath(target));
                 console.Error.WriteLine(
                     $"exported {manifest.Parameters:N0} parameters as {manifest.Options.Dtype.ShortName()}, {manifest.Files.Sum(file => file.Bytes):N0} bytes"

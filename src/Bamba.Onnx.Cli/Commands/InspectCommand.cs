@@ -30,7 +30,9 @@ internal static class InspectCommand
 
     private static void Print(TextWriter output, ModelInspection it)
     {
-        IAnsiConsole terminal = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output), Ansi = AnsiSupport.No });
+        IAnsiConsole terminal = AnsiConsole.Create(
+            new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output), Ansi = AnsiSupport.No }
+        );
         // Wide enough that a pipe gets whole lines.
         terminal.Profile.Width = 160;
         ModelShape model = it.Model;
@@ -38,12 +40,24 @@ internal static class InspectCommand
         Row("folder", it.Folder);
         Row("written by", $"{it.Producer}, format {it.FormatVersion}");
         Row("model", $"{it.Parameters:N0} parameters, {it.Dtype}{(it.HasWeights ? "" : ", without weights")}");
-        Row("layers", $"{model.Layers}, attention in {(model.AttentionLayers.Count == 0 ? "none" : string.Join(", ", model.AttentionLayers))}");
+        Row(
+            "layers",
+            $"{model.Layers}, attention in {(model.AttentionLayers.Count == 0 ? "none" : string.Join(", ", model.AttentionLayers))}"
+        );
         Row("widths", $"hidden {model.HiddenSize}, MLP {model.IntermediateSize}, vocabulary {model.VocabSize}");
-        Row("attention", $"{model.AttentionHeads} heads, {model.KeyValueHeads} of keys and values, {model.HeadDim} wide, {model.RotaryDim} rotated");
-        Row("Mamba-2", $"{model.MambaHeads} heads of {model.MambaHeadDim}, state {model.MambaStateSize}, {model.MambaGroups} groups, convolution {model.MambaConvKernel}");
+        Row(
+            "attention",
+            $"{model.AttentionHeads} heads, {model.KeyValueHeads} of keys and values, {model.HeadDim} wide, {model.RotaryDim} rotated"
+        );
+        Row(
+            "Mamba-2",
+            $"{model.MambaHeads} heads of {model.MambaHeadDim}, state {model.MambaStateSize}, {model.MambaGroups} groups, convolution {model.MambaConvKernel}"
+        );
         Row("context", $"{model.ContextLength:N0} tokens");
-        Row("caches", $"{it.Caches.StateBytesPerSequence:N0} bytes a sequence and {it.Caches.KeyValueBytesPerToken:N0} bytes a token");
+        Row(
+            "caches",
+            $"{it.Caches.StateBytesPerSequence:N0} bytes a sequence and {it.Caches.KeyValueBytesPerToken:N0} bytes a token"
+        );
         Row("weights", string.Join(", ", it.WeightBytes.Select(type => $"{type.Value:N0} bytes of {type.Key}")));
         Row("needs", $"ONNX Runtime {it.MinimumOnnxruntime} or newer");
         terminal.Write(facts);
@@ -67,6 +81,8 @@ internal static class InspectCommand
             terminal.WriteLine($"  {domain}: {string.Join(", ", operators.Select(op => $"{op.Key} × {op.Value}"))}");
         }
         terminal.WriteLine($"  functions: {string.Join(", ", graph.Functions)}");
-        terminal.WriteLine($"  inputs: {graph.Inputs[0]}, … {graph.Inputs.Count} in all; outputs: {graph.Outputs[0]}, … {graph.Outputs.Count} in all");
+        terminal.WriteLine(
+            $"  inputs: {graph.Inputs[0]}, … {graph.Inputs.Count} in all; outputs: {graph.Outputs[0]}, … {graph.Outputs.Count} in all"
+        );
     }
 }

@@ -13,7 +13,8 @@ internal static class RunCommand
     {
         var model = new Argument<string?>("FOLDER_OR_CHECKPOINT")
         {
-            Description = "An exported folder, or a checkpoint, which is exported to a cache first; without it the small model that comes along.",
+            Description =
+                "An exported folder, or a checkpoint, which is exported to a cache first; without it the small model that comes along.",
             Arity = ArgumentArity.ZeroOrOne,
         };
         var prompt = new Option<string?>("--prompt", "-p")
@@ -47,10 +48,13 @@ internal static class RunCommand
                     new ExportOptions { Dtype = parsed.GetValue(dtype) },
                     cancellationToken
                 );
-                string text = parsed.GetValue(prompt) ?? await console.In.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
+                string text =
+                    parsed.GetValue(prompt) ?? await console.In.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
                 if (text.Length == 0)
                 {
-                    throw new ArgumentException("expected a prompt, by --prompt or on standard input, found an empty one");
+                    throw new ArgumentException(
+                        "expected a prompt, by --prompt or on standard input, found an empty one"
+                    );
                 }
                 using BambaRuntime runtime = BambaRuntime.Load(folder);
                 SamplingOptions sampling = runtime.Defaults.Sampling;
@@ -80,9 +84,7 @@ internal static class RunCommand
     {
         bool started = false;
         char last = prompt[^1];
-        await foreach (
-            string piece in runtime.GenerateAsync(prompt, options, cancellationToken).ConfigureAwait(false)
-        )
+        await foreach (string piece in runtime.GenerateAsync(prompt, options, cancellationToken).ConfigureAwait(false))
         {
             // The prompt is echoed once the model has taken it, so that a refused prompt prints nothing.
             await console.Out.WriteAsync(started ? piece : prompt + piece).ConfigureAwait(false);

@@ -8,7 +8,10 @@ namespace Bamba.Onnx.Cli.Commands;
 /// <summary><c>bamba-onnx tokenize FOLDER</c>: a JSON value a line in, one out.</summary>
 internal static class TokenizeCommand
 {
-    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions Readable = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     public static Command Create(CliConsole console)
     {
@@ -17,7 +20,11 @@ internal static class TokenizeCommand
         {
             Description = "Turn JSON arrays of ids into JSON strings instead of JSON strings into ids.",
         };
-        var command = new Command("tokenize", "Turn text into token ids or back, a JSON value a line.") { folder, decode };
+        var command = new Command("tokenize", "Turn text into token ids or back, a JSON value a line.")
+        {
+            folder,
+            decode,
+        };
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
@@ -67,7 +74,9 @@ internal static class TokenizeCommand
         try
         {
             using JsonDocument json = JsonDocument.Parse(line);
-            return json.RootElement.ValueKind == JsonValueKind.Null ? throw new FormatException() : read(json.RootElement);
+            return json.RootElement.ValueKind == JsonValueKind.Null
+                ? throw new FormatException()
+                : read(json.RootElement);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
         {

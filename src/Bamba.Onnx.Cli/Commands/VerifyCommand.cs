@@ -17,7 +17,12 @@ internal static class VerifyCommand
             Required = true,
         };
         var json = new Option<bool>("--json") { Description = "Print the result as JSON." };
-        var command = new Command("verify", "Run both graphs against expected values and compare.") { folder, reference, json };
+        var command = new Command("verify", "Run both graphs against expected values and compare.")
+        {
+            folder,
+            reference,
+            json,
+        };
         command.SetAction(
             (parsed, cancellationToken) =>
             {

@@ -50,7 +50,10 @@ internal sealed partial record GraphInspection
                 .ToDictionary(
                     domain => domain.Key,
                     IReadOnlyDictionary<string, int> (domain) =>
-                        domain.GroupBy(node => node.OpType).OrderByDescending(op => op.Count()).ToDictionary(op => op.Key, op => op.Count())
+                        domain
+                            .GroupBy(node => node.OpType)
+                            .OrderByDescending(op => op.Count())
+                            .ToDictionary(op => op.Key, op => op.Count())
                 ),
             Functions = [.. model.Functions.Select(function => $"{function.Domain}::{function.Name}")],
             Inputs = [.. model.Graph.Input.Select(Describe)],

@@ -26,7 +26,8 @@ internal sealed record ModelInspection
     {
         ModelManifest manifest = ModelManifest.Load(folder);
         BambaConfig config = BambaConfig.Load(Path.Combine(folder, ModelFiles.Config));
-        Dictionary<GraphProfile, ModelProto> graphs = Enum.GetValues<GraphProfile>().ToDictionary(profile => profile, profile => Read(folder, profile));
+        Dictionary<GraphProfile, ModelProto> graphs = Enum.GetValues<GraphProfile>()
+            .ToDictionary(profile => profile, profile => Read(folder, profile));
         return new ModelInspection
         {
             Folder = Path.GetFullPath(folder),
@@ -89,7 +90,10 @@ internal sealed record ModelShape
             HiddenSize = config.HiddenSize,
             IntermediateSize = config.IntermediateSize,
             Layers = config.Layers.Length,
-            AttentionLayers = [.. Enumerable.Range(0, config.Layers.Length).Where(i => config.Layers[i] == LayerKind.Attention)],
+            AttentionLayers =
+            [
+                .. Enumerable.Range(0, config.Layers.Length).Where(i => config.Layers[i] == LayerKind.Attention),
+            ],
             AttentionHeads = config.NumAttentionHeads,
             KeyValueHeads = config.NumKeyValueHeads,
             HeadDim = config.HeadDim,
@@ -114,7 +118,9 @@ internal sealed record CacheSizes(long StateBytesPerSequence, long KeyValueBytes
         long perToken = 0;
         foreach (CacheSpec cache in signature.Caches)
         {
-            long constants = cache.Past.Axes.Where(axis => axis.Symbol is null).Aggregate(1L, (product, axis) => product * axis.Size);
+            long constants = cache
+                .Past.Axes.Where(axis => axis.Symbol is null)
+                .Aggregate(1L, (product, axis) => product * axis.Size);
             long bytes = constants * cache.Past.Type.SizeInBytes();
             if (cache.Kind is CacheKind.Key or CacheKind.Value)
             {

@@ -37,7 +37,9 @@ internal sealed class GraphChecks(
 
     private IEnumerable<string> Prompts(string start) =>
         expected
-            .Names.Where(name => name.StartsWith(start, StringComparison.Ordinal) && name.EndsWith(".tokens", StringComparison.Ordinal))
+            .Names.Where(name =>
+                name.StartsWith(start, StringComparison.Ordinal) && name.EndsWith(".tokens", StringComparison.Ordinal)
+            )
             .Select(name => name[..name.IndexOf('.', StringComparison.Ordinal)])
             .Where(name => expected.Has($"{name}.input_ids") && name != "padded")
             .Where(name => start.Length > 0 || !name.StartsWith("greedy_", StringComparison.Ordinal))
@@ -72,7 +74,11 @@ internal sealed class GraphChecks(
         }
         foreach (TensorSpec hidden in signature.Results.Skip(1))
         {
-            yield return Compare($"full.{hidden.Name}", expected.Floats($"full.{hidden.Name}"), conversation.Result(hidden.Name));
+            yield return Compare(
+                $"full.{hidden.Name}",
+                expected.Floats($"full.{hidden.Name}"),
+                conversation.Result(hidden.Name)
+            );
         }
     }
 
@@ -132,12 +138,18 @@ internal sealed class GraphChecks(
     private IEnumerable<(string Form, PaddedBatch Batch)> Forms(long[][] rows) =>
         profile == GraphProfile.Runtime
             ? [("rows", PaddedBatch.Right(rows))]
-            : [("left", PaddedBatch.Left(rows)), ("right", PaddedBatch.Right(rows)), ("holes", PaddedBatch.Holes(rows))];
+            :
+            [
+                ("left", PaddedBatch.Left(rows)),
+                ("right", PaddedBatch.Right(rows)),
+                ("holes", PaddedBatch.Holes(rows)),
+            ];
 
     /// <summary>A prompt fed in two calls, cut at every place, against the prompt in one.</summary>
     private IEnumerable<VerificationCheck> Continued()
     {
-        string? name = Prompts("greedy_").FirstOrDefault(prompt => prompt == "greedy_long") ?? Prompts("").FirstOrDefault();
+        string? name =
+            Prompts("greedy_").FirstOrDefault(prompt => prompt == "greedy_long") ?? Prompts("").FirstOrDefault();
         if (name is null)
         {
             yield break;
@@ -195,7 +207,10 @@ internal sealed class GraphChecks(
     /// <summary>The real tokens of the padded batch.</summary>
     private long[][] PaddedRows()
     {
-        bool[][] real = Array.ConvertAll(expected.Rows("padded.attention_mask"), row => Array.ConvertAll(row, value => value != 0));
+        bool[][] real = Array.ConvertAll(
+            expected.Rows("padded.attention_mask"),
+            row => Array.ConvertAll(row, value => value != 0)
+        );
         return new PaddedBatch(expected.Rows("padded.input_ids"), real).RealTokens();
     }
 
@@ -214,7 +229,8 @@ internal sealed class GraphChecks(
         double worst = 0;
         for (int step = 0; step < tokens[0].Length; step++)
         {
-            PaddedBatch next = step == 0 ? prompt : PaddedBatch.Dense([.. tokens.Select(row => new[] { row[step - 1] })]);
+            PaddedBatch next =
+                step == 0 ? prompt : PaddedBatch.Dense([.. tokens.Select(row => new[] { row[step - 1] })]);
             apart.Step(next);
             inPlace.Step(next);
             for (int row = 0; row < prompt.Rows; row++)
@@ -240,7 +256,10 @@ internal sealed class GraphChecks(
                 ReadOnlySpan<float> wanted = stepLogits.AsSpan(((row * steps) + step) * vocab, vocab);
                 float[] found = conversation.LastLogits(row);
                 worst = Difference.Larger(worst, Difference.Max(wanted, found));
-                if (Array.IndexOf(found, found.Max()) != tokens[row][step] && (dtype == ElementType.Float32 || IsClear(wanted)))
+                if (
+                    Array.IndexOf(found, found.Max()) != tokens[row][step]
+                    && (dtype == ElementType.Float32 || IsClear(wanted))
+                )
                 {
                     wrong++;
                 }
@@ -264,7 +283,8 @@ internal sealed class GraphChecks(
     private GraphConversation Open(int batch, int capacity, bool inPlace) =>
         GraphConversation.Open(graph, signature, profile, batch, capacity, inPlace);
 
-    private VerificationCheck Compare(string name, float[] wanted, float[] found) => Check(name, Difference.Max(wanted, found));
+    private VerificationCheck Compare(string name, float[] wanted, float[] found) =>
+        Check(name, Difference.Max(wanted, found));
 
     private VerificationCheck Check(string name, double difference) =>
         VerificationCheck.Of($"{prefix}.{name}", difference, limit);

@@ -139,7 +139,11 @@ internal abstract class GraphConversation : IDisposable
     private static OrtValue Copy(OrtValue value)
     {
         OrtTensorTypeAndShapeInfo info = value.GetTensorTypeAndShape();
-        OrtValue copy = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, info.ElementDataType, info.Shape);
+        OrtValue copy = OrtValue.CreateAllocatedTensorValue(
+            OrtAllocator.DefaultInstance,
+            info.ElementDataType,
+            info.Shape
+        );
         value.GetTensorMutableRawData().CopyTo(copy.GetTensorMutableRawData());
         return copy;
     }

@@ -14,10 +14,12 @@ internal sealed record PaddedBatch(long[][] Ids, bool[][] Real)
         new(rows, Array.ConvertAll(rows, row => Enumerable.Repeat(true, row.Length).ToArray()));
 
     /// <summary>Rows with their padding in front.</summary>
-    public static PaddedBatch Left(long[][] rows) => Place(rows, rows.Max(row => row.Length), (length, width) => i => i >= width - length);
+    public static PaddedBatch Left(long[][] rows) =>
+        Place(rows, rows.Max(row => row.Length), (length, width) => i => i >= width - length);
 
     /// <summary>Rows with their padding behind.</summary>
-    public static PaddedBatch Right(long[][] rows) => Place(rows, rows.Max(row => row.Length), (length, _) => i => i < length);
+    public static PaddedBatch Right(long[][] rows) =>
+        Place(rows, rows.Max(row => row.Length), (length, _) => i => i < length);
 
     /// <summary>Rows with padding scattered over them, in a place of its own in each.</summary>
     public static PaddedBatch Holes(long[][] rows)

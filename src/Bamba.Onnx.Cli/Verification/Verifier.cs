@@ -19,12 +19,22 @@ internal static class Verifier
         {
             using InferenceSession graph = GraphLoader.Load(model, profile, new BambaRuntimeOptions());
             GraphSignature signature = GraphSignature.For(model.Config, profile, model.Manifest.GraphOptions);
-            var run = new GraphChecks(graph, signature, profile, model.Manifest.Options.Dtype, expected, cancellationToken);
+            var run = new GraphChecks(
+                graph,
+                signature,
+                profile,
+                model.Manifest.Options.Dtype,
+                expected,
+                cancellationToken
+            );
             checks.AddRange(run.All());
         }
         if (checks.All(check => check.Skipped is not null || check.Name == FilesCheck))
         {
-            throw new BambaFormatException(reference, "expected a case with full.*, greedy_*.* or {i}.* tensors, found none of them");
+            throw new BambaFormatException(
+                reference,
+                "expected a case with full.*, greedy_*.* or {i}.* tensors, found none of them"
+            );
         }
         return VerificationReport.Of(checks);
     }
