@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 using Bamba.Onnx.Contract;
 
 namespace Bamba.Onnx.Exporter.Checkpoint;
@@ -12,6 +13,11 @@ internal static class CheckpointJson
     /// <exception cref="BambaFormatException">It is not that.</exception>
     public static JsonDocument Parse(string path, ReadOnlyMemory<byte> json)
     {
+        // The parser passes over bytes that it cannot decode, until someone asks for the text.
+        if (!Utf8.IsValid(json.Span))
+        {
+            throw new BambaFormatException(path, "is damaged, expected UTF-8");
+        }
         try
         {
             // Of a key given twice, readers disagree which value counts.

@@ -1,0 +1,63 @@
+using System.Collections.Immutable;
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Checkpoint;
+using Bamba.Onnx.Exporter.Weights;
+using Bamba.Onnx.SyntheticCheckpoint;
+using Bamba.Onnx.Testing;
+
+namespace Bamba.Onnx.Exporter.Tests.Weights;
+
+[CollectionDefinition(nameof(MeasuresMemory), DisableParallelization = true)]
+public sealed class MeasuresMemory;
+
+[Collection(nameof(MeasuresMemory))]
+public sealed class WeightStreamerMemoryTests
+{
+    private const long CheckpointBytes = 200_000_000;
+
+    // Two buffers of 8 MiB for each of up to four threads, and what a run adds to the heap.
+    private const long BoundBytes = 90_000_000;
+
+    [Fact]
+    public void Streaming_a_large_checkpoint_takes_a_small_fixed_amount_of_private_memory()
+    {
+        Assert.SkipUnless(PrivateMemory.IsSupported, "this system does not tell the private memory of a process");
+        using var folder = new TemporaryFolder();
+        SyntheticCheckpointWriter.Write(
+            folder.Path,
+            File.ReadAllBytes(TestData.Bamba9BConfig),
+            new() { Bytes = CheckpointBytes, MaxShardBytes = CheckpointBytes / 4 }
+        );
+        using CheckpointFolder checkpoint = CheckpointFolder.Open(folder.Path);
+        WeightPlan plan = Plan(checkpoint);
+
+        using PrivateMemory memory = PrivateMemory.Watch();
+        WeightResult result = WeightStreamer.Write(
+            checkpoint,
+            plan,
+            folder["out.data"],
+            cancellation: TestContext.Current.CancellationToken
+        );
+
+        Assert.InRange(result.FileBytes, (long)(1.8 * CheckpointBytes), long.MaxValue);
+        // The watch sees the buffers at least: a peak near zero would mean that it looks at the wrong thing.
+        Assert.InRange(memory.PeakOverIdleBytes, 8 << 20, BoundBytes);
+    }
+
+    /// <summary>What an export does: matrices transposed, all as float32.</summary>
+    private static WeightPlan Plan(CheckpointFolder checkpoint)
+    {
+        var plan = new WeightPlan();
+        foreach ((string name, ImmutableArray<long> shape) in BambaTensors.Of(checkpoint.Config))
+        {
+            bool isProjection = shape.Length == 2 && name != BambaTensors.Embedding;
+            plan.Add(
+                name,
+                ElementType.Float32,
+                isProjection ? [shape[1], shape[0]] : shape,
+                isProjection ? WeightSource.TransposeOf(name) : WeightSource.CopyOf(name)
+            );
+        }
+        return plan;
+    }
+}
