@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Globalization;
+using System.Numerics;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
 using Bamba.Onnx.Generation;
@@ -37,6 +39,8 @@ internal static class RunCommand
             Description = "Makes the random choices repeatable; a fresh one by default.",
             HelpName = "S",
         };
+        RefuseNegative(maxTokens);
+        RefuseNegative(temperature);
         Option<ElementType> dtype = ExportCommand.DtypeOption();
         var command = new Command("run", "Continue a text.") { model, prompt, maxTokens, temperature, seed, dtype };
         command.SetAction(
@@ -73,6 +77,21 @@ internal static class RunCommand
         );
         return command;
     }
+
+    private static void RefuseNegative<T>(Option<T?> option)
+        where T : struct, INumber<T> =>
+        option.Validators.Add(result =>
+        {
+            // A value that is no number gets an error of its own.
+            if (
+                result.Tokens is [{ Value: var text }]
+                && T.TryParse(text, CultureInfo.InvariantCulture, out T value)
+                && !(value >= T.Zero)
+            )
+            {
+                result.AddError($"{option.Name}: expected a number that is not negative, found {text}");
+            }
+        });
 
     private static async Task WriteAsync(
         CliConsole console,

@@ -66,7 +66,7 @@ internal static class TokenizeCommand
             "a JSON array of ids",
             json => json.EnumerateArray().Select(id => id.GetInt32()).ToArray()
         );
-        return Write(writer => writer.WriteStringValue(tokenizer.Decode(ids)));
+        return Write(writer => writer.WriteStringValue(tokenizer.Decode(ids, skipSpecialTokens: false)));
     }
 
     private static T Read<T>(string line, int number, string expected, Func<JsonElement, T> read)
