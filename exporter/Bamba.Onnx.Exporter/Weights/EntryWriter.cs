@@ -18,10 +18,7 @@ internal sealed class EntryWriter : IDisposable
     private readonly ProgressCounter progress;
     private readonly CancellationToken cancellation;
     private readonly int tileBytes;
-
-    // What is read or made goes into the first; conversion and transposition each cross to the other one.
-    private readonly NativeBuffer first;
-    private readonly NativeBuffer second;
+    private readonly TileBuffers buffers;
 
     public EntryWriter(
         CheckpointFolder checkpoint,
@@ -38,15 +35,10 @@ internal sealed class EntryWriter : IDisposable
         this.progress = progress;
         this.tileBytes = tileBytes;
         this.cancellation = cancellation;
-        first = new NativeBuffer(tileBytes);
-        second = new NativeBuffer(tileBytes);
+        buffers = new TileBuffers(tileBytes);
     }
 
-    public void Dispose()
-    {
-        first.Dispose();
-        second.Dispose();
-    }
+    public void Dispose() => buffers.Dispose();
 
     /// <summary>Writes one entry.</summary>
     /// <exception cref="BambaException">A value does not fit the entry's type, or the checkpoint became unreadable.</exception>
@@ -150,7 +142,7 @@ internal sealed class EntryWriter : IDisposable
         int size = tensor.Type.SizeInBytes();
         Span<byte> values = ReadTile(tensor, digest, start * size, tile.Rows * tile.Columns * size);
         values = ConvertTile(values, tensor, start, entry.Type);
-        values = TransposeTile(values, tile.Rows, tile.Columns, entry.Type.SizeInBytes());
+        values = buffers.Transpose(values, tile.Rows, tile.Columns, entry.Type.SizeInBytes());
 
         int lineBytes = tile.Rows * entry.Type.SizeInBytes();
         long pitch = entry.Shape[1] * entry.Type.SizeInBytes();
@@ -184,13 +176,13 @@ internal sealed class EntryWriter : IDisposable
             (row, count) =>
             {
                 cancellation.ThrowIfCancellationRequested();
-                Span<byte> bytes = first.Span[..(count * rowLength * sizeof(float))];
+                Span<byte> bytes = buffers.Start(count * rowLength * sizeof(float));
                 Span<float> values = MemoryMarshal.Cast<byte, float>(bytes);
                 for (int i = 0; i < count; i++)
                 {
                     fill(row + i, values.Slice(i * rowLength, rowLength));
                 }
-                Span<byte> tile = Converted(bytes, ElementType.Float32, entry.Type, out int overflow);
+                Span<byte> tile = buffers.Convert(bytes, ElementType.Float32, entry.Type, out int overflow);
                 if (overflow >= 0)
                 {
                     string problem = WeightOverflow.Describe(values[overflow], entry.Type);
@@ -206,7 +198,7 @@ internal sealed class EntryWriter : IDisposable
     private Span<byte> ReadTile(CheckpointTensor tensor, TensorDigest? digest, long byteOffset, int byteCount)
     {
         cancellation.ThrowIfCancellationRequested();
-        Span<byte> tile = first.Span[..byteCount];
+        Span<byte> tile = buffers.Start(byteCount);
         checkpoint.Read(tensor.Name, byteOffset, tile);
         digest?.Append(tile);
         return tile;
@@ -214,55 +206,9 @@ internal sealed class EntryWriter : IDisposable
 
     private Span<byte> ConvertTile(Span<byte> tile, CheckpointTensor tensor, long start, ElementType type)
     {
-        Span<byte> converted = Converted(tile, tensor.Type, type, out int overflow);
+        Span<byte> converted = buffers.Convert(tile, tensor.Type, type, out int overflow);
         return overflow < 0 ? converted : throw WeightOverflow.Error(tensor, start + overflow, tile, overflow, type);
     }
-
-    private Span<byte> Converted(Span<byte> tile, ElementType from, ElementType to, out int overflow)
-    {
-        overflow = -1;
-        if (from == to)
-        {
-            return tile;
-        }
-        Span<byte> converted = Other(tile)[..(tile.Length / from.SizeInBytes() * to.SizeInBytes())];
-        ElementConversion.TryConvert(tile, from, converted, to, out overflow);
-        return converted;
-    }
-
-    private Span<byte> TransposeTile(Span<byte> tile, int rows, int columns, int elementBytes)
-    {
-        if (rows == 1 || columns == 1)
-        {
-            return tile;
-        }
-        Span<byte> transposed = Other(tile)[..tile.Length];
-        switch (elementBytes)
-        {
-            case sizeof(ushort):
-                Transpose<ushort>(tile, transposed);
-                break;
-            case sizeof(uint):
-                Transpose<uint>(tile, transposed);
-                break;
-            default:
-                Transpose<ulong>(tile, transposed);
-                break;
-        }
-        return transposed;
-
-        void Transpose<T>(Span<byte> source, Span<byte> destination)
-            where T : unmanaged =>
-            MatrixTranspose.Transpose(
-                MemoryMarshal.Cast<byte, T>(source),
-                rows,
-                columns,
-                MemoryMarshal.Cast<byte, T>(destination)
-            );
-    }
-
-    /// <summary>The buffer that a tile is not in.</summary>
-    private Span<byte> Other(Span<byte> tile) => tile.Overlaps(first.Span) ? second.Span : first.Span;
 
     private int TileElements(ElementType from, ElementType to) =>
         tileBytes / Math.Max(from.SizeInBytes(), to.SizeInBytes());

@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Checkpoint;
+using Bamba.Onnx.Exporter.Tests.Checkpoint;
 using Bamba.Onnx.Exporter.Weights;
 using Bamba.Onnx.SyntheticCheckpoint;
 using Bamba.Onnx.Testing;
@@ -116,6 +117,28 @@ public sealed class WeightStreamerTests
         ];
         Assert.Equal(Bytes(expected, type), fixture.Written(table));
         Assert.Equal(Bytes([3], type), fixture.Written(scalar));
+    }
+
+    [Fact]
+    public void Integers_are_copied_and_transposed_as_they_are()
+    {
+        using var folder = new TemporaryFolder();
+        File.Copy(Path.Combine(TestData.Case("base"), ModelFiles.Config), folder[ModelFiles.Config]);
+        RawSafetensors.Write(
+            folder[ModelFiles.Checkpoint],
+            ("model.wide", ElementType.Int64, [5, 7]),
+            ("model.narrow", ElementType.Int32, [6, 5])
+        );
+        using CheckpointFolder checkpoint = CheckpointFolder.Open(folder.Path);
+        var plan = new WeightPlan();
+        plan.Add("wide", ElementType.Int64, [7, 5], WeightSource.TransposeOf("model.wide"));
+        WeightEntry narrow = plan.Add("narrow", ElementType.Int32, [30], WeightSource.CopyOf("model.narrow"));
+
+        Write(checkpoint, plan, folder["out.data"]);
+
+        byte[] file = File.ReadAllBytes(folder["out.data"]);
+        Assert.Equal(StreamFixture.Transposed(RawSafetensors.Counting(280), 7, sizeof(long)), file[..280]);
+        Assert.Equal(RawSafetensors.Counting(120), file[(int)narrow.Offset..]);
     }
 
     [Fact]
