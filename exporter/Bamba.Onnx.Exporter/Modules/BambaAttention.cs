@@ -73,5 +73,5 @@ public sealed class BambaAttention : BambaModule<LayerInput, LayerOutput>
 
     /// <summary>[batch, tokens, hidden_size] to [batch, heads, tokens, head_dim].</summary>
     private Tensor Heads(Linear projection, Tensor hidden) =>
-        projection.call(hidden).unflatten(-1, -1, Config.HeadDim).transpose(1, 2);
+        projection.call(hidden).unflatten(2, -1, Config.HeadDim).transpose(1, 2);
 }

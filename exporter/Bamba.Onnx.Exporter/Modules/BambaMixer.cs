@@ -88,11 +88,11 @@ public sealed class BambaMixer : BambaModule<LayerInput, LayerOutput>
         return Mamba2Scan.Run(
             new Mamba2ScanInput
             {
-                X = parts[0].unflatten(-1, Config.MambaNumHeads, Config.MambaHeadDim),
+                X = parts[0].unflatten(2, Config.MambaNumHeads, Config.MambaHeadDim),
                 TimeSteps = steps,
                 A = -ALog.Widen().exp(),
-                B = parts[1].unflatten(-1, Config.MambaNumGroups, Config.MambaStateSize),
-                C = parts[2].unflatten(-1, Config.MambaNumGroups, Config.MambaStateSize),
+                B = parts[1].unflatten(2, Config.MambaNumGroups, Config.MambaStateSize),
+                C = parts[2].unflatten(2, Config.MambaNumGroups, Config.MambaStateSize),
                 D = D.Widen(),
                 InitialState = past?.RecurrentState,
                 Segments = layout.Segments,

@@ -46,7 +46,7 @@ public sealed class GatedRmsNorm : BambaModule<(Tensor Hidden, Tensor Gate), Ten
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor gated = input.Hidden.Widen() * nn.functional.silu(input.Gate.Widen());
-        Tensor groups = gated.unflatten(-1, Config.MambaInnerSize / GroupSize, GroupSize);
+        Tensor groups = gated.unflatten(2, Config.MambaInnerSize / GroupSize, GroupSize);
         Tensor unit = RmsNorm.Normalize(groups, Epsilon).flatten(-2).to_type(input.Hidden.dtype);
         return (Weight * unit).MoveToOuterDisposeScope();
     }

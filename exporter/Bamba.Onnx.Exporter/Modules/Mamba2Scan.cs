@@ -68,14 +68,14 @@ public static class Mamba2Scan
     {
         Tensor distance = chunks.LogDecay.unsqueeze(-1) - chunks.LogDecay.unsqueeze(-2);
         // Masked before exp: above the diagonal the exponent is positive and could overflow.
-        Tensor decay = distance.masked_fill(chunks.Visible.logical_not(), double.NegativeInfinity).exp();
+        Tensor decay = chunks.Decay(distance.masked_fill(chunks.Visible.logical_not(), double.NegativeInfinity));
         return matmul(matmul(chunks.C, chunks.B.transpose(-1, -2)) * decay, chunks.SteppedX);
     }
 
     /// <summary>Each token's share of the state that entered its chunk, [batch, chunks, G, H/G, Q, P].</summary>
     private static Tensor FromEarlierChunks(Chunks chunks, Tensor entering)
     {
-        Tensor decay = chunks.LogDecay.exp();
+        Tensor decay = chunks.Decay(chunks.LogDecay);
         if (chunks.Segments is { } segments)
         {
             Tensor lastOfPrevious = cat([segments.narrow(1, 0, 1).narrow(2, 0, 1), chunks.LastSegments], 1)
@@ -90,8 +90,8 @@ public static class Mamba2Scan
     private static (Tensor Entering, Tensor Final) PassStates(Mamba2ScanInput input, Chunks chunks)
     {
         Tensor total = chunks.LogDecay.narrow(-1, chunks.Size - 1, 1);
-        Tensor toEnd = (total - chunks.LogDecay).exp();
-        Tensor carry = total.exp().unsqueeze(-1);
+        Tensor toEnd = chunks.Decay(total - chunks.LogDecay);
+        Tensor carry = chunks.Decay(total).unsqueeze(-1);
         if (chunks.Segments is { } segments)
         {
             toEnd = toEnd * Chunks.OverHeads(segments.eq(chunks.LastSegments));
@@ -127,7 +127,7 @@ public static class Mamba2Scan
             C = ByGroup(input.C.unsqueeze(3));
             Tensor steps = ByGroup(input.TimeSteps.unsqueeze(-1).unflatten(2, Groups, -1));
             SteppedX = ByGroup(input.X.unflatten(2, Groups, -1)) * steps;
-            LogDecay = (steps.squeeze(-1) * input.A.view(Groups, -1, 1)).cumsum(-1);
+            LogDecay = (steps.squeeze(-1) * input.A.view(Groups, -1, 1)).to_type(ScalarType.Float64).cumsum(-1);
             Visible = ones([Size, Size], ScalarType.Bool, input.X.device).tril();
             if (input.Segments is { } segments)
             {
@@ -153,7 +153,10 @@ public static class Mamba2Scan
         /// <summary>dt · x, [batch, chunks, G, H/G, Q, P].</summary>
         public Tensor SteppedX { get; }
 
-        /// <summary>Running sum of dt · A from the chunk's start, [batch, chunks, G, H/G, Q].</summary>
+        /// <summary>
+        /// Running sum of dt · A from the chunk's start, [batch, chunks, G, H/G, Q]. Always float64: what is used are differences
+        /// of these sums, and those of float32 lose four digits in a chunk of 256 tokens.
+        /// </summary>
         public Tensor LogDecay { get; }
 
         /// <summary>Which token (last axis) each token sees, broadcast to [batch, chunks, G, H/G, Q, Q] bool.</summary>
@@ -164,6 +167,9 @@ public static class Mamba2Scan
 
         /// <summary>The segment of each chunk's last token, [1, chunks, 1].</summary>
         public Tensor LastSegments => Segments!.narrow(2, Size - 1, 1);
+
+        /// <summary>What is left after such a sum, in the type of the inputs.</summary>
+        public Tensor Decay(Tensor logDecay) => logDecay.to_type(SteppedX.dtype).exp();
 
         /// <summary>[1, chunks, Q] to [1, chunks, 1, 1, Q].</summary>
         public static Tensor OverHeads(Tensor ofTokens) => ofTokens.unsqueeze(2).unsqueeze(3);

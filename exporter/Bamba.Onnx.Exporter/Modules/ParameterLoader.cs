@@ -19,8 +19,7 @@ internal static class ParameterLoader
         var parameters = model.named_parameters().ToDictionary(p => p.name, p => p.parameter);
         foreach (string name in file.Tensors.Keys)
         {
-            // Some writers store the tied head a second time.
-            if (!parameters.ContainsKey(name) && !(model.LmHead is null && name == "lm_head.weight"))
+            if (!parameters.ContainsKey(name) && !IsRedundant(model, name))
             {
                 throw new BambaFormatException(file.Path, $"tensor {name}: the model of this configuration has none");
             }
@@ -42,6 +41,11 @@ internal static class ParameterLoader
             Copy(file, tensor, parameter);
         }
     }
+
+    /// <summary>What some writers store although it follows from the rest: a tied head, rotary frequencies.</summary>
+    private static bool IsRedundant(BambaForCausalLM model, string name) =>
+        (model.LmHead is null && name == "lm_head.weight")
+        || name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal);
 
     private static void Copy(SafetensorsFile file, SafetensorsTensor tensor, Parameter parameter)
     {
