@@ -1,4 +1,3 @@
-
 namespace Bamba.Onnx.Cli.Tests;
 
 /// <summary>One run of the command inside the test's process.</summary>

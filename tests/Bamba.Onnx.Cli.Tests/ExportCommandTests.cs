@@ -92,7 +92,11 @@ public sealed class ExportCommandTests : IDisposable
         long tables = 2L * 4096 * 4 * sizeof(float);
         long weights = manifest.Files.Single(file => file.Name == "model.onnx.data").Bytes;
         // Parameters, rotary tables, a zero bias, and room for alignment below that of a second embedding table.
-        Assert.InRange(weights, manifest.Parameters * sizeof(float), (manifest.Parameters * sizeof(float)) + tables + (320 * 64 * sizeof(float)));
+        Assert.InRange(
+            weights,
+            manifest.Parameters * sizeof(float),
+            (manifest.Parameters * sizeof(float)) + tables + (320 * 64 * sizeof(float))
+        );
     }
 
     [Fact]
@@ -111,7 +115,10 @@ public sealed class ExportCommandTests : IDisposable
     public async Task An_earlier_export_is_replaced_and_a_folder_of_other_things_is_not()
     {
         Assert.Equal(0, (await CliRun.Of("export", TestData.Case("base"), "-o", Target)).ExitCode);
-        Assert.Equal(0, (await CliRun.Of("export", TestData.Case("dt-limit"), "-o", Target, "--dtype", "f16")).ExitCode);
+        Assert.Equal(
+            0,
+            (await CliRun.Of("export", TestData.Case("dt-limit"), "-o", Target, "--dtype", "f16")).ExitCode
+        );
         Assert.Equal(ElementType.Float16, ModelManifest.Load(Target).Options.Dtype);
         Assert.Single(Directory.GetFileSystemEntries(folder));
 
@@ -123,7 +130,13 @@ public sealed class ExportCommandTests : IDisposable
     [Fact]
     public async Task The_9B_configuration_exports_without_weights()
     {
-        CliRun run = await CliRun.Of("export", Path.GetDirectoryName(TestData.Bamba9BConfig)!, "-o", Target, "--no-weights");
+        CliRun run = await CliRun.Of(
+            "export",
+            Path.GetDirectoryName(TestData.Bamba9BConfig)!,
+            "-o",
+            Target,
+            "--no-weights"
+        );
         Assert.Equal(0, run.ExitCode);
         Assert.Contains("9,780,235,392 parameters", run.Error);
         Assert.False(File.Exists(Path.Combine(Target, "model.onnx.data")));
@@ -163,7 +176,11 @@ public sealed class ExportCommandTests : IDisposable
     {
         string checkpoint = CopyOfCase("base");
         string config = Path.Combine(checkpoint, "config.json");
-        File.WriteAllText(config, File.ReadAllText(config).Replace("\"intermediate_size\": 96", "\"intermediate_size\": 97", StringComparison.Ordinal));
+        File.WriteAllText(
+            config,
+            File.ReadAllText(config)
+                .Replace("\"intermediate_size\": 96", "\"intermediate_size\": 97", StringComparison.Ordinal)
+        );
         string message = await Refusal(checkpoint, 3);
         Assert.Contains("model.layers.0.feed_forward", message);
         Assert.Contains("97", message);
@@ -206,7 +223,11 @@ public sealed class ExportCommandTests : IDisposable
         cancellation.Cancel();
         var error = new StringWriter();
         var console = new CliConsole(TextReader.Null, TextWriter.Null, error, false);
-        int exitCode = await CommandLine.RunAsync(["export", TestData.Case("base"), "-o", Target], console, cancellation.Token);
+        int exitCode = await CommandLine.RunAsync(
+            ["export", TestData.Case("base"), "-o", Target],
+            console,
+            cancellation.Token
+        );
         Assert.Equal(130, exitCode);
         Assert.Equal("cancelled", error.ToString().Trim());
         Assert.Empty(Directory.GetFileSystemEntries(folder));

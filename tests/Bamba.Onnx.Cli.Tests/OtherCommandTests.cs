@@ -9,9 +9,14 @@ public sealed class OtherCommandTests
     [Fact]
     public async Task Tokenize_gives_both_lists_of_ids_for_each_line()
     {
-        using var cases = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(TestData.TinyShakespeare, "tokenizer_cases.json")));
+        using var cases = JsonDocument.Parse(
+            File.ReadAllBytes(Path.Combine(TestData.TinyShakespeare, "tokenizer_cases.json"))
+        );
         JsonElement[] entries = [.. cases.RootElement.EnumerateArray()];
-        string input = string.Join('\n', entries.Select(entry => JsonSerializer.Serialize(entry.GetProperty("text").GetString())));
+        string input = string.Join(
+            '\n',
+            entries.Select(entry => JsonSerializer.Serialize(entry.GetProperty("text").GetString()))
+        );
         CliRun run = await CliRun.With(input, "tokenize", TestData.TinyShakespeare);
         Assert.Equal((0, ""), (run.ExitCode, run.Error));
         string[] lines = run.Out.TrimEnd('\n').Split('\n');
@@ -27,9 +32,14 @@ public sealed class OtherCommandTests
     [Fact]
     public async Task Tokenize_decodes_ids_to_json_strings()
     {
-        using var cases = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(TestData.TinyShakespeare, "tokenizer_cases.json")));
+        using var cases = JsonDocument.Parse(
+            File.ReadAllBytes(Path.Combine(TestData.TinyShakespeare, "tokenizer_cases.json"))
+        );
         JsonElement[] entries = [.. cases.RootElement.EnumerateArray()];
-        string input = string.Join('\n', entries.Select(entry => $"[{string.Join(',', Ids(entry, "ids_without_special"))}]"));
+        string input = string.Join(
+            '\n',
+            entries.Select(entry => $"[{string.Join(',', Ids(entry, "ids_without_special"))}]")
+        );
         CliRun run = await CliRun.With(input, "tokenize", TestData.TinyShakespeare, "--decode");
         Assert.Equal(
             entries.Select(entry => entry.GetProperty("decoded").GetString()),
@@ -65,7 +75,12 @@ public sealed class OtherCommandTests
     [Fact]
     public async Task Verify_fails_on_a_model_of_other_weights()
     {
-        CliRun run = await CliRun.Of("verify", ExportedModels.Of(TestData.Case("base")), "--reference", TestData.Case("dt-limit"));
+        CliRun run = await CliRun.Of(
+            "verify",
+            ExportedModels.Of(TestData.Case("base")),
+            "--reference",
+            TestData.Case("dt-limit")
+        );
         Assert.Equal(1, run.ExitCode);
         Assert.Contains("FAILED", run.Out);
     }
@@ -81,7 +96,10 @@ public sealed class OtherCommandTests
         CliRun run = await CliRun.Of("verify", model, "--reference", TestData.Case("base"));
         Directory.Delete(model, recursive: true);
         Assert.Equal(1, run.ExitCode);
-        Assert.Contains("files.sha256", run.Out.Split('\n').Single(line => line.Contains("FAILED  1 (limit 0)", StringComparison.Ordinal)));
+        Assert.Contains(
+            "files.sha256",
+            run.Out.Split('\n').Single(line => line.Contains("FAILED  1 (limit 0)", StringComparison.Ordinal))
+        );
     }
 
     [Fact]
@@ -95,21 +113,40 @@ public sealed class OtherCommandTests
     [Fact]
     public async Task Inspect_tells_the_9B_graphs_by_the_contract()
     {
-        string model = ExportedModels.Of(Path.GetDirectoryName(TestData.Bamba9BConfig)!, new ExportOptions { Weights = false });
+        string model = ExportedModels.Of(
+            Path.GetDirectoryName(TestData.Bamba9BConfig)!,
+            new ExportOptions { Weights = false }
+        );
         CliRun run = await CliRun.Of("inspect", model, "--json");
         Assert.Equal((0, ""), (run.ExitCode, run.Error));
         using var json = JsonDocument.Parse(run.Out);
         JsonElement root = json.RootElement;
         Assert.Equal(9_780_235_392, root.GetProperty("parameters").GetInt64());
-        Assert.Equal(29 * ((4 * 128 * 64 * 128) + (4 * 8448 * 3)), root.GetProperty("caches").GetProperty("state_bytes_per_sequence").GetInt64());
-        Assert.Equal(3 * 2 * 8 * 128 * 4, root.GetProperty("caches").GetProperty("key_value_bytes_per_token").GetInt64());
+        Assert.Equal(
+            29 * ((4 * 128 * 64 * 128) + (4 * 8448 * 3)),
+            root.GetProperty("caches").GetProperty("state_bytes_per_sequence").GetInt64()
+        );
+        Assert.Equal(
+            3 * 2 * 8 * 128 * 4,
+            root.GetProperty("caches").GetProperty("key_value_bytes_per_token").GetInt64()
+        );
         foreach (JsonElement graph in root.GetProperty("graphs").EnumerateArray())
         {
             Assert.InRange(graph.GetProperty("bytes").GetInt64(), 1, (2L << 20) - 1);
             Assert.InRange(graph.GetProperty("max_nodes_per_layer").GetInt32(), 10, 20);
             Assert.Equal(21, graph.GetProperty("opsets").GetProperty("ai.onnx").GetInt32());
-            Assert.Equal(29, graph.GetProperty("operators").GetProperty("bamba").GetProperty("Mamba2ChunkScan").GetInt32());
-            Assert.Equal(3, graph.GetProperty("operators").GetProperty("com.microsoft").GetProperty("GroupQueryAttention").GetInt32());
+            Assert.Equal(
+                29,
+                graph.GetProperty("operators").GetProperty("bamba").GetProperty("Mamba2ChunkScan").GetInt32()
+            );
+            Assert.Equal(
+                3,
+                graph
+                    .GetProperty("operators")
+                    .GetProperty("com.microsoft")
+                    .GetProperty("GroupQueryAttention")
+                    .GetInt32()
+            );
             string[] inputs = [.. graph.GetProperty("inputs").EnumerateArray().Select(input => input.GetString()!)];
             Assert.Contains("past_key_values.0.conv_state f32[batch_size, 8448, 3]", inputs);
             Assert.Contains("past_key_values.31.recurrent_state f32[batch_size, 128, 64, 128]", inputs);
@@ -146,5 +183,6 @@ public sealed class OtherCommandTests
         Assert.Contains("'dance'", nonsense.Error);
     }
 
-    private static int[] Ids(JsonElement entry, string name) => [.. entry.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];
+    private static int[] Ids(JsonElement entry, string name) =>
+        [.. entry.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];
 }

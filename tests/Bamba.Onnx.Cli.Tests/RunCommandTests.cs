@@ -10,14 +10,19 @@ public sealed class RunCommandTests
     [Fact]
     public async Task Run_prints_the_prompt_and_its_greedy_continuation_and_nothing_else()
     {
-        using var expected = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(TestData.TinyShakespeare, "expected.json")));
+        using var expected = JsonDocument.Parse(
+            File.ReadAllBytes(Path.Combine(TestData.TinyShakespeare, "expected.json"))
+        );
         foreach (string i in (string[])["0", "1", "3"])
         {
             JsonElement entry = expected.RootElement.GetProperty(i);
             string prompt = entry.GetProperty("prompt").GetString()!;
             CliRun run = await CliRun.Of("run", Model, "--prompt", prompt, "--max-tokens", "48", "--temperature", "0");
             Assert.Equal((0, ""), (run.ExitCode, run.Error));
-            Assert.Equal((prompt + entry.GetProperty("text").GetString()).TrimEnd('\n') + "\n", run.Out.TrimEnd('\n') + "\n");
+            Assert.Equal(
+                (prompt + entry.GetProperty("text").GetString()).TrimEnd('\n') + "\n",
+                run.Out.TrimEnd('\n') + "\n"
+            );
         }
     }
 
@@ -49,7 +54,13 @@ public sealed class RunCommandTests
     [Fact]
     public async Task A_prompt_past_the_context_is_wrong_usage()
     {
-        CliRun run = await CliRun.With(string.Concat(Enumerable.Repeat("x y ", 3000)), "run", Model, "--max-tokens", "5");
+        CliRun run = await CliRun.With(
+            string.Concat(Enumerable.Repeat("x y ", 3000)),
+            "run",
+            Model,
+            "--max-tokens",
+            "5"
+        );
         Assert.Equal((2, ""), (run.ExitCode, run.Out));
         Assert.Contains("expected at most 4096 tokens", run.Error);
     }
@@ -70,10 +81,16 @@ public sealed class RunCommandTests
     public async Task A_missing_folder_and_a_folder_of_something_else_are_bad_input()
     {
         CliRun missing = await CliRun.Of("run", "/nowhere/at-all", "--prompt", "x");
-        Assert.Equal((3, "", "error: /nowhere/at-all: no such folder\n"), (missing.ExitCode, missing.Out, missing.Error));
+        Assert.Equal(
+            (3, "", "error: /nowhere/at-all: no such folder\n"),
+            (missing.ExitCode, missing.Out, missing.Error)
+        );
         CliRun other = await CliRun.Of("run", Path.Combine(TestData.Root, "tests"), "--prompt", "x");
         Assert.Equal(3, other.ExitCode);
-        Assert.Contains("expected an exported model (bamba.json) or a checkpoint (config.json), found neither", other.Error);
+        Assert.Contains(
+            "expected an exported model (bamba.json) or a checkpoint (config.json), found neither",
+            other.Error
+        );
     }
 
     [Fact]
@@ -83,7 +100,17 @@ public sealed class RunCommandTests
         Environment.SetEnvironmentVariable(ModelSource.CacheVariable, cache);
         try
         {
-            string[] args = ["run", TestData.TinyShakespeare, "--prompt", "ROMEO", "--max-tokens", "3", "--temperature", "0"];
+            string[] args =
+            [
+                "run",
+                TestData.TinyShakespeare,
+                "--prompt",
+                "ROMEO",
+                "--max-tokens",
+                "3",
+                "--temperature",
+                "0",
+            ];
             CliRun first = await CliRun.Of(args);
             CliRun second = await CliRun.Of(args);
             Assert.Equal((0, 0), (first.ExitCode, second.ExitCode));

@@ -23,17 +23,26 @@ public sealed class ParityTests
         VerificationReport report = Verify(TestData.Case(name));
         AssertPassed(report);
         string[] ran = [.. report.Checks.Where(check => check.Skipped is null).Select(check => check.Name)];
-        foreach (string check in (string[])["full.logits", "padded_left.tokens", "padded_right.tokens", "padded_holes.tokens"])
+        foreach (
+            string check in (string[])
+                ["full.logits", "padded_left.tokens", "padded_right.tokens", "padded_holes.tokens"]
+        )
         {
             Assert.Contains($"portable.{check}", ran);
         }
-        foreach (string check in (string[])["greedy_long.continued.logits", "greedy_one.tokens", "greedy_long.in_place.logits"])
+        foreach (
+            string check in (string[])
+                ["greedy_long.continued.logits", "greedy_one.tokens", "greedy_long.in_place.logits"]
+        )
         {
             Assert.Contains($"portable.{check}", ran);
             Assert.Contains($"runtime.{check}", ran);
         }
         // Hugging Face keeps no cache for a model without attention, so that there is no state to compare with.
-        Assert.Equal(name != "all-mamba", ran.Any(check => check.StartsWith("runtime.greedy_short.present.", StringComparison.Ordinal)));
+        Assert.Equal(
+            name != "all-mamba",
+            ran.Any(check => check.StartsWith("runtime.greedy_short.present.", StringComparison.Ordinal))
+        );
     }
 
     [Theory]

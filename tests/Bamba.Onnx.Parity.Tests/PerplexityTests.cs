@@ -41,13 +41,30 @@ public sealed class PerplexityTests
         var inputs = new Dictionary<string, OrtValue>
         {
             [TensorNames.InputIds] = OrtValue.CreateTensorValueFromMemory(tokens[..length].ToArray(), [1, length]),
-            [TensorNames.AttentionMask] = OrtValue.CreateTensorValueFromMemory(Enumerable.Repeat(1L, length).ToArray(), [1, length]),
+            [TensorNames.AttentionMask] = OrtValue.CreateTensorValueFromMemory(
+                Enumerable.Repeat(1L, length).ToArray(),
+                [1, length]
+            ),
         };
-        foreach ((string name, NodeMetadata metadata) in graph.InputMetadata.Where(input => !inputs.ContainsKey(input.Key)))
+        foreach (
+            (string name, NodeMetadata metadata) in graph.InputMetadata.Where(input => !inputs.ContainsKey(input.Key))
+        )
         {
             // The batch is one row, and keys and values start empty.
-            long[] shape = [.. metadata.Dimensions.Select((size, axis) => size >= 0 ? size : axis == 0 ? 1L : 0L)];
-            inputs[name] = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, metadata.ElementDataType, shape);
+            long[] shape =
+            [
+                .. metadata.Dimensions.Select(
+                    (size, axis) =>
+                        size >= 0 ? size
+                        : axis == 0 ? 1L
+                        : 0L
+                ),
+            ];
+            inputs[name] = OrtValue.CreateAllocatedTensorValue(
+                OrtAllocator.DefaultInstance,
+                metadata.ElementDataType,
+                shape
+            );
             inputs[name].GetTensorMutableRawData().Clear();
         }
         using var options = new RunOptions();

@@ -21,12 +21,7 @@ public sealed class BambaModel : BambaModule<BambaInputs, BambaModelOutputs>
         : base(path, config)
     {
         options ??= new BambaModuleOptions();
-        EmbedTokens = nn.Embedding(
-            config.VocabSize,
-            config.HiddenSize,
-            device: new Device(options.Device),
-            dtype: options.Dtype
-        );
+        EmbedTokens = options.NewEmbedding(config.VocabSize, config.HiddenSize);
         Layers = new ModuleList<BambaDecoderLayer>([
             .. Enumerable
                 .Range(0, config.Layers.Length)

@@ -1,4 +1,5 @@
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Checkpoint;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Bamba.Onnx.Cli.Verification;
@@ -9,7 +10,7 @@ internal sealed class GraphChecks(
     GraphSignature signature,
     GraphProfile profile,
     ElementType dtype,
-    ReferenceTensors expected,
+    SafetensorsValues expected,
     CancellationToken cancellationToken
 )
 {
@@ -41,13 +42,13 @@ internal sealed class GraphChecks(
                 name.StartsWith(start, StringComparison.Ordinal) && name.EndsWith(".tokens", StringComparison.Ordinal)
             )
             .Select(name => name[..name.IndexOf('.', StringComparison.Ordinal)])
-            .Where(name => expected.Has($"{name}.input_ids") && name != "padded")
+            .Where(name => expected.Contains($"{name}.input_ids") && name != "padded")
             .Where(name => start.Length > 0 || !name.StartsWith("greedy_", StringComparison.Ordinal))
             .Order(StringComparer.Ordinal);
 
     private IEnumerable<VerificationCheck> Full()
     {
-        if (!expected.Has("full.input_ids"))
+        if (!expected.Contains("full.input_ids"))
         {
             yield break;
         }
@@ -99,7 +100,7 @@ internal sealed class GraphChecks(
         foreach (CacheSpec cache in signature.Caches)
         {
             string key = $"{name}.after_prompt.{cache.Layer}.{ReferenceName(cache.Kind)}";
-            if (!expected.Has(key))
+            if (!expected.Contains(key))
             {
                 continue;
             }
@@ -118,7 +119,7 @@ internal sealed class GraphChecks(
 
     private IEnumerable<VerificationCheck> Padded()
     {
-        if (!expected.Has("padded.input_ids"))
+        if (!expected.Contains("padded.input_ids"))
         {
             yield break;
         }
@@ -177,7 +178,7 @@ internal sealed class GraphChecks(
     private IEnumerable<VerificationCheck> ContinuedTogether()
     {
         const string Name = "padded.continued.logits";
-        if (!expected.Has("padded.input_ids"))
+        if (!expected.Contains("padded.input_ids"))
         {
             yield break;
         }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Checkpoint;
 using Bamba.Onnx.Sessions;
 using Microsoft.ML.OnnxRuntime;
 
@@ -8,12 +9,15 @@ namespace Bamba.Onnx.Cli.Verification;
 /// <summary>Runs both graphs of a model folder against the expected values of a case.</summary>
 internal static class Verifier
 {
+    private const string ExpectedFile = "expected.safetensors";
+    private const string FilesCheck = "files.sha256";
+
     /// <exception cref="BambaFormatException">The folder or the case is missing or damaged.</exception>
     /// <exception cref="BambaException">The processor's provider does not run the folder's element type.</exception>
     public static VerificationReport Verify(string folder, string reference, CancellationToken cancellationToken)
     {
         ModelFolder model = ModelFolder.Open(folder);
-        using ReferenceTensors expected = ReferenceTensors.Open(reference);
+        using SafetensorsValues expected = SafetensorsValues.Open(Path.Combine(reference, ExpectedFile));
         var checks = new List<VerificationCheck> { Files(model) };
         foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
         {
@@ -38,8 +42,6 @@ internal static class Verifier
         }
         return VerificationReport.Of(checks);
     }
-
-    private const string FilesCheck = "files.sha256";
 
     /// <summary>How many files differ from the hashes of the manifest.</summary>
     private static VerificationCheck Files(ModelFolder model)

@@ -13,14 +13,14 @@ internal sealed class ReferenceCase : IDisposable
     private readonly IDisposable noGradients = no_grad();
     private readonly DisposeScope scope = NewDisposeScope();
 
-    private ReferenceCase(string folder, ReferenceData data)
+    private ReferenceCase(string folder, SafetensorsValues data)
     {
         Data = data;
         Model = LoadModel(folder);
         Model.eval();
     }
 
-    public ReferenceData Data { get; }
+    public SafetensorsValues Data { get; }
 
     public BambaForCausalLM Model { get; }
 

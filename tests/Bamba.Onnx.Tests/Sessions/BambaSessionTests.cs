@@ -1,4 +1,5 @@
 using Bamba.Onnx.Exporter;
+using Bamba.Onnx.Exporter.Checkpoint;
 using Bamba.Onnx.Sampling;
 using Bamba.Onnx.Sessions;
 using Bamba.Onnx.Testing;
@@ -17,7 +18,7 @@ public sealed class BambaSessionTests
             new BambaRuntimeOptions { PrefillChunk = prefillChunk }
         );
 
-    private static int[] Prompt(ReferenceData data, string key, int row = 0)
+    private static int[] Prompt(SafetensorsValues data, string key, int row = 0)
     {
         long[] shape = data.Shape(key);
         return [.. data.Longs(key).Skip(row * (int)shape[^1]).Take((int)shape[^1]).Select(id => (int)id)];

@@ -1,0 +1,13 @@
+using Bamba.Onnx.Benchmarks;
+
+switch (args)
+{
+    case ["export-memory", .. var sizes]:
+        ExportMemory.Measure(sizes.Length > 0 ? sizes : ["1e9", "4e9"]);
+        return 0;
+    default:
+        Console.Error.WriteLine(
+            "usage: export-memory [BYTES...]   peak private memory of exporting synthetic checkpoints"
+        );
+        return 2;
+}
