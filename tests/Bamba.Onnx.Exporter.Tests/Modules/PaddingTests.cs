@@ -163,6 +163,27 @@ public sealed class PaddingTests
         SameStates(first.Cache!.SelectRows(0), second.Cache, 0, tolerance: 0);
     }
 
+    [Fact]
+    public void A_fresh_batch_without_any_token_has_empty_states()
+    {
+        using ReferenceCase reference = ReferenceCase.Open("base");
+        Tensor ids = reference.Longs("full.input_ids").narrow(1, 0, 6);
+
+        BambaOutputs none = reference.Model.call(
+            new BambaInputs
+            {
+                InputIds = ids,
+                AttentionMask = zeros_like(ids),
+                UseCache = true,
+            }
+        );
+        Tensor continued = reference.Model.call(new BambaInputs { InputIds = ids, Cache = none.Cache }).Logits;
+
+        Assert.Equal([0, 0], none.Cache!.Lengths);
+        Assert.True(none.Logits.isfinite().all().item<bool>());
+        Close.To(reference.Floats("full.logits").narrow(1, 0, 6), continued);
+    }
+
     /// <summary>The rows of the padded data, real tokens moved to the right, to the left or apart.</summary>
     private static (Tensor Ids, Tensor Mask) Place(ReferenceCase reference, string where)
     {
