@@ -35,7 +35,7 @@ public sealed class BambaForCausalLM : BambaModule<BambaInputs, BambaOutputs>
     public Linear? LmHead { get; }
 
     /// <summary>The matrix of the head, its own or the tied one, [vocab_size, hidden_size].</summary>
-    public Parameter HeadWeight => LmHead?.weight ?? Model.EmbedTokens.weight!;
+    public Parameter HeadWeight => LmHead?.weight ?? Model.EmbedTokens.Weight;
 
     /// <summary>Parameters of the model, a tied head's counted once.</summary>
     public long ParameterCount => parameters().Sum(parameter => parameter.numel());

@@ -21,7 +21,7 @@ public sealed class BambaModel : BambaModule<BambaInputs, BambaModelOutputs>
         : base(path, config)
     {
         options ??= new BambaModuleOptions();
-        EmbedTokens = options.NewEmbedding(config.VocabSize, config.HiddenSize);
+        EmbedTokens = new TokenEmbedding(ChildPath("embed_tokens"), config, options);
         Layers = new ModuleList<BambaDecoderLayer>([
             .. Enumerable
                 .Range(0, config.Layers.Length)
@@ -33,9 +33,9 @@ public sealed class BambaModel : BambaModule<BambaInputs, BambaModelOutputs>
         ParameterInitializer.Initialize(this, config);
     }
 
-    /// <summary>Weight [vocab_size, hidden_size].</summary>
+    /// <summary>The table of token embeddings.</summary>
     [field: ComponentName(Name = "embed_tokens")]
-    public Embedding EmbedTokens { get; }
+    public TokenEmbedding EmbedTokens { get; }
 
     /// <summary>The layers in order.</summary>
     [field: ComponentName(Name = "layers")]
@@ -122,6 +122,6 @@ public sealed class BambaModel : BambaModule<BambaInputs, BambaModelOutputs>
             embeddings.shape[1],
             Config.HiddenSize
         );
-        return embeddings.to_type(EmbedTokens.weight!.dtype).alias();
+        return embeddings.to_type(EmbedTokens.Weight.dtype).alias();
     }
 }

@@ -22,13 +22,5 @@ public sealed record BambaModuleOptions
     internal Linear NewLinear(long inputs, long outputs, bool hasBias) =>
         nn.Linear(inputs, outputs, hasBias, new Device(Device), Dtype);
 
-    /// <summary>An embedding table. TorchSharp's own constructor takes the table's memory even on the meta device, so that it gets a small one first.</summary>
-    internal Embedding NewEmbedding(long rows, long width)
-    {
-        Embedding embedding = nn.Embedding(1, 1, device: new Device(Device), dtype: Dtype);
-        embedding.weight = NewParameter(rows, width);
-        return embedding;
-    }
-
     internal Parameter NewParameter(params long[] shape) => new(empty(shape, Dtype, new Device(Device)));
 }

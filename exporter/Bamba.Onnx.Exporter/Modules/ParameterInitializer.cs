@@ -21,11 +21,11 @@ internal static class ParameterInitializer
                     Normal(linear.weight!, config);
                     Fill(linear.bias, 0);
                     break;
-                case Embedding embedding:
-                    Normal(embedding.weight!, config);
+                case TokenEmbedding embedding:
+                    Normal(embedding.Weight, config);
                     if (config.PadTokenId is { } pad && pad >= 0 && pad < config.VocabSize)
                     {
-                        Fill(embedding.weight!.select(0, pad), 0);
+                        Fill(embedding.Weight.select(0, pad), 0);
                     }
                     break;
                 case CausalConv1d conv:

@@ -21,6 +21,8 @@ public sealed class InputErrorTests
         Refused(new BambaInputs { InputIds = Ids, InputsEmbeds = zeros(1, 5, 64) }, "either InputIds or InputsEmbeds");
         Refused(new BambaInputs { InputIds = Ids.squeeze(0) }, "InputIds: expected 2 axes, found [5]");
         Refused(new BambaInputs { InputIds = Ids.@float() }, "InputIds: expected int64 or int32, found Float32");
+        Refused(new BambaInputs { InputIds = Ids + 312 }, "InputIds: expected tokens from 0 to 319, found 320");
+        Refused(new BambaInputs { InputIds = Ids - 6 }, "InputIds: expected tokens from 0 to 319, found -1");
         Refused(new BambaInputs { InputIds = Ids.narrow(1, 0, 0) }, "at least one token, found [1, 0]");
         Refused(
             new BambaInputs { InputsEmbeds = zeros(1, 5, 63) },

@@ -42,7 +42,7 @@ public sealed class ParameterInitializerTests
                 Assert.True(Math.Abs(deviation - 0.05) < 0.005, $"{name}: standard deviation {deviation:g3}");
             }
         }
-        Assert.Equal(0, model.Model.EmbedTokens.weight!.select(0, config.PadTokenId!.Value).abs().max().item<float>());
+        Assert.Equal(0, model.Model.EmbedTokens.Weight.select(0, config.PadTokenId!.Value).abs().max().item<float>());
     }
 
     [Fact]

@@ -28,6 +28,21 @@ public sealed class ParameterNamesTests
     }
 
     [Fact]
+    public void On_the_meta_device_the_9B_model_takes_no_memory()
+    {
+        BambaConfig config = BambaConfig.Load(TestData.Bamba9BConfig);
+        using var process = System.Diagnostics.Process.GetCurrentProcess();
+        long before = process.PeakWorkingSet64;
+
+        using var model = new BambaForCausalLM(config, onMeta);
+
+        process.Refresh();
+        Assert.All(model.parameters(), parameter => Assert.Equal(DeviceType.META, parameter.device_type));
+        // Other tests run meanwhile; the smallest table of the model would be a gigabyte.
+        Assert.InRange(process.PeakWorkingSet64 - before, 0, 500_000_000);
+    }
+
+    [Fact]
     public void Every_module_knows_the_path_of_its_parameters()
     {
         using var model = new BambaForCausalLM(BambaConfig.Load(TestData.Bamba9BConfig), onMeta);
@@ -44,8 +59,8 @@ public sealed class ParameterNamesTests
             }
         }
 
-        // A layer, two norms, a network and a mixer each; two more in a Mamba mixer; model, final norm and rotation.
-        Assert.Equal((32 * 5) + (29 * 2) + 3, checkedModules);
+        // A layer, two norms, a network and a mixer each; two more in a Mamba mixer; model, embeddings, final norm and rotation.
+        Assert.Equal((32 * 5) + (29 * 2) + 4, checkedModules);
         Assert.Equal("", model.Path);
     }
 
