@@ -38,6 +38,7 @@ internal static class ExportMemory
             ["limit_bytes"] = 400_000_000,
             ["runs"] = runs,
         };
+        Directory.CreateDirectory(Path.GetDirectoryName(Result)!);
         File.WriteAllText(Result, result.ToJsonString(new() { WriteIndented = true }) + "\n");
     }
 

@@ -69,7 +69,9 @@ public sealed class ParameterNamesTests
     public void Each_reference_checkpoint_fills_every_parameter(string name)
     {
         using ReferenceCase reference = ReferenceCase.Open(name);
-        using ReferenceData checkpoint = ReferenceData.Open(Path.Combine(TestData.Case(name), "model.safetensors"));
+        using SafetensorsValues checkpoint = SafetensorsValues.Open(
+            Path.Combine(TestData.Case(name), "model.safetensors")
+        );
 
         foreach ((string parameterName, var parameter) in reference.Model.named_parameters())
         {
