@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Checkpoint;
 using Bamba.Onnx.Exporter.Modules;
 using Bamba.Onnx.Testing;
 using TorchSharp;
