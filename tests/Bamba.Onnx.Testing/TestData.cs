@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace Bamba.Onnx.Testing;
 
 /// <summary>Where test data lies: the models in the repository, and the reference data beside it.</summary>
@@ -21,6 +19,15 @@ public static class TestData
     /// <summary>The folder of a reference case.</summary>
     public static string Case(string name) => Path.Combine(Root, "tests", "reference", "cases", name);
 
-    private static string FindRoot([CallerFilePath] string thisFile = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(thisFile)!, "..", ".."));
+    private static string FindRoot()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "Bamba.Onnx.sln")))
+            {
+                return folder.FullName;
+            }
+        }
+        throw new InvalidOperationException($"no Bamba.Onnx.sln above {AppContext.BaseDirectory}");
+    }
 }

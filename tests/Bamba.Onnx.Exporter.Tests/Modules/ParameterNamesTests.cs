@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Checkpoint;
@@ -26,21 +25,7 @@ public sealed class ParameterNamesTests
 
         Assert.Equal(File.ReadAllText(Approved()), actual.ToString());
         Assert.Equal(9_780_235_392, model.ParameterCount);
-    }
-
-    [Fact]
-    public void On_the_meta_device_the_9B_model_takes_no_memory()
-    {
-        BambaConfig config = BambaConfig.Load(TestData.Bamba9BConfig);
-        using var process = System.Diagnostics.Process.GetCurrentProcess();
-        long before = process.PeakWorkingSet64;
-
-        using var model = new BambaForCausalLM(config, onMeta);
-
-        process.Refresh();
         Assert.All(model.parameters(), parameter => Assert.Equal(DeviceType.META, parameter.device_type));
-        // Other tests run meanwhile; the smallest table of the model would be a gigabyte.
-        Assert.InRange(process.PeakWorkingSet64 - before, 0, 500_000_000);
     }
 
     [Fact]
@@ -82,6 +67,12 @@ public sealed class ParameterNamesTests
         Assert.Equal(reference.Model.Config.TieWordEmbeddings, reference.Model.LmHead is null);
     }
 
-    private static string Approved([CallerFilePath] string thisFile = "") =>
-        Path.Combine(Path.GetDirectoryName(thisFile)!, "bamba-9b-v2.parameters.approved.txt");
+    private static string Approved() =>
+        Path.Combine(
+            TestData.Root,
+            "tests",
+            "Bamba.Onnx.Exporter.Tests",
+            "Modules",
+            "bamba-9b-v2.parameters.approved.txt"
+        );
 }
