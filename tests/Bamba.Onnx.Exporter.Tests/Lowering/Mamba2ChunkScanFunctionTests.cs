@@ -1,4 +1,5 @@
 using Bamba.Onnx.Exporter.Lowering.Functions;
+using Bamba.Onnx.Graph.Proto;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Bamba.Onnx.Exporter.Tests.Lowering;
@@ -93,6 +94,36 @@ public sealed class Mamba2ChunkScanFunctionTests
             Assert.Equal(apart.ConvState, inPlace.ConvState);
             Assert.Equal(apart.RecurrentState, inPlace.RecurrentState);
         }
+    }
+
+    [Fact]
+    public void The_next_state_waits_for_every_reader_of_the_past_one()
+    {
+        // An order that happens to be right today proves nothing, so the dependency itself is looked for.
+        GraphProto body = Mamba2ChunkScanFunction
+            .Build(Base)
+            .Node.Single(node => node.OpType == "Scan")
+            .Attribute.Single(attribute => attribute.Name == "body")
+            .G;
+        var needed = new HashSet<string> { "next_state" };
+        var readers = new HashSet<string> { "state" };
+        foreach (NodeProto node in body.Node.Reverse())
+        {
+            if (node.Output.Any(needed.Contains))
+            {
+                needed.UnionWith(node.Input);
+            }
+        }
+        // A view of the state is the state: what reads the view reads the buffer.
+        NodeProto[] views = [.. body.Node.Where(node => node.OpType == "Reshape" && node.Input[0] == "state")];
+        readers.UnionWith(views.Select(node => node.Output[0]));
+        NodeProto[] reading = [.. body.Node.Where(node => node.Input.Any(readers.Contains))];
+        Assert.True(reading.Length >= 3);
+        Assert.All(reading, node => Assert.Contains(node.Output[0], needed));
+        NodeProto transpose = Assert.Single(reading, node => node.OpType == "Transpose");
+        NodeProto product = Assert.Single(body.Node, node => node.Input.Contains(transpose.Output[0]));
+        Assert.Equal("MatMul", product.OpType);
+        Assert.Contains(product.Output[0], needed);
     }
 
     [Fact]
