@@ -1,31 +1,41 @@
+using System.Diagnostics;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Diagnostics;
 using Bamba.Onnx.Generation;
 using Bamba.Onnx.Sessions;
+using Bamba.Onnx.State;
 using Bamba.Onnx.Text;
-using Microsoft.ML.OnnxRuntime;
+using Microsoft.Extensions.Logging;
 
 namespace Bamba.Onnx;
 
 /// <summary>
-/// A loaded model folder: weights and graph, shared by any number of sessions. Safe to use from several threads; dispose it
-/// after its sessions.
+/// A loaded model folder: weights and graph, shared by any number of sessions. Safe to use from several threads. Disposing it
+/// ends its use for new sessions; open ones go on, and the model's memory is freed with the last of them.
 /// </summary>
 public sealed class BambaRuntime : IDisposable
 {
-    private readonly InferenceSession graph;
-    private readonly BambaRuntimeOptions options;
+    private readonly SharedGraph graph;
     private readonly Lazy<BambaTokenizer> tokenizer;
+    private readonly ILogger logger;
+    private int disposed;
 
-    private BambaRuntime(ModelFolder folder, InferenceSession graph, BambaRuntimeOptions options)
+    private BambaRuntime(ModelFolder folder, SharedGraph graph, BambaRuntimeOptions options, ILogger logger)
     {
         Folder = folder.Path;
         Config = folder.Config;
         Manifest = folder.Manifest;
+        Options = options;
         Signature = GraphSignature.For(Config, GraphProfile.Runtime, Manifest.GraphOptions);
+        SnapshotModel = new SnapshotModel(
+            Manifest.Source.Sha256,
+            Config.VocabSize,
+            [.. Signature.Caches.Select(cache => cache.Past.ToString())]
+        );
         Defaults = GenerationDefaults.Load(folder.Path, Config);
         tokenizer = new Lazy<BambaTokenizer>(() => BambaTokenizer.Load(Folder));
         this.graph = graph;
-        this.options = options;
+        this.logger = logger;
     }
 
     /// <summary>The model folder.</summary>
@@ -36,6 +46,9 @@ public sealed class BambaRuntime : IDisposable
 
     /// <summary>What the export says of itself.</summary>
     public ModelManifest Manifest { get; }
+
+    /// <summary>How it was loaded.</summary>
+    public BambaRuntimeOptions Options { get; }
 
     /// <summary>Sampling defaults and end tokens of the model.</summary>
     public GenerationDefaults Defaults { get; }
@@ -49,39 +62,119 @@ public sealed class BambaRuntime : IDisposable
 
     internal GraphSignature Signature { get; }
 
+    internal SnapshotModel SnapshotModel { get; }
+
+    internal ILogger Logger => logger;
+
     /// <summary>Loads a model folder that <c>bamba-onnx export</c> wrote.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="options">How; null for what fits most.</param>
     /// <exception cref="BambaFormatException">The folder or a file of it is missing, damaged, or of a newer format.</exception>
     /// <exception cref="BambaException">The processor's provider does not run the folder's element type.</exception>
-    public static BambaRuntime Load(string folder, BambaRuntimeOptions? options = null)
-    {
-        ArgumentNullException.ThrowIfNull(folder);
-        options ??= new BambaRuntimeOptions();
-        ModelFolder model = ModelFolder.Open(folder);
-        InferenceSession graph = GraphLoader.Load(model, GraphProfile.Runtime, options);
-        try
-        {
-            return new BambaRuntime(model, graph, options);
-        }
-        catch
-        {
-            graph.Dispose();
-            throw;
-        }
-    }
+    public static BambaRuntime Load(string folder, BambaRuntimeOptions? options = null) =>
+        Load(folder, options, CancellationToken.None);
+
+    /// <summary>Loads a model folder on another thread.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="options">How; null for what fits most.</param>
+    /// <param name="cancellationToken">Ends the loading, also inside ONNX Runtime.</param>
+    /// <exception cref="BambaFormatException">The folder or a file of it is missing, damaged, or of a newer format.</exception>
+    /// <exception cref="BambaException">The processor's provider does not run the folder's element type.</exception>
+    /// <exception cref="OperationCanceledException">The loading was cancelled.</exception>
+    public static Task<BambaRuntime> LoadAsync(
+        string folder,
+        BambaRuntimeOptions? options = null,
+        CancellationToken cancellationToken = default
+    ) => Task.Run(() => Load(folder, options, cancellationToken), cancellationToken);
 
     /// <summary>Opens a session: sequences side by side, each with caches of its own, all empty.</summary>
     /// <param name="batchSize">Rows.</param>
     /// <param name="contextLength">Tokens that keys and values get room for; null for the most that the model takes.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is not positive, or the context is longer than the model's.</exception>
+    /// <exception cref="ObjectDisposedException">The runtime was disposed.</exception>
     public BambaSession CreateSession(int batchSize = 1, int? contextLength = null)
     {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
-        int capacity = contextLength ?? ContextLength;
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacity, nameof(contextLength));
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(capacity, ContextLength, nameof(contextLength));
-        return new BambaSession(graph, Signature, Config, batchSize, capacity, options.PrefillChunk);
+        StateLayout layout = LayoutOf(batchSize, contextLength, out int capacity);
+        ObjectDisposedException.ThrowIf(disposed != 0 || !graph.TryHold(), this);
+        try
+        {
+            var session = new BambaSession(this, graph, layout, capacity);
+            logger.SessionOpened(batchSize, capacity, layout.TotalBytes);
+            return session;
+        }
+        catch
+        {
+            graph.Release();
+            throw;
+        }
     }
 
+    /// <summary>What a session's caches will take, before it is opened.</summary>
+    /// <param name="batchSize">Rows.</param>
+    /// <param name="contextLength">Tokens that keys and values get room for; null for the most that the model takes.</param>
+    /// <returns>Bytes.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A number is not positive, or the context is longer than the model's.</exception>
+    public long StateBytes(int batchSize = 1, int? contextLength = null) =>
+        LayoutOf(batchSize, contextLength, out _).TotalBytes;
+
     /// <inheritdoc/>
-    public void Dispose() => graph.Dispose();
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref disposed, 1) == 0)
+        {
+            graph.Release();
+        }
+    }
+
+    /// <exception cref="ArgumentException">The snapshot is of another model.</exception>
+    internal void RequireOwn(BambaStateSnapshot snapshot)
+    {
+        if (snapshot.Model != SnapshotModel)
+        {
+            throw new ArgumentException(
+                $"expected a snapshot of this model ({Describe(SnapshotModel)}), found one of another ({Describe(snapshot.Model)})",
+                nameof(snapshot)
+            );
+        }
+    }
+
+    private static BambaRuntime Load(string folder, BambaRuntimeOptions? options, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        options ??= new BambaRuntimeOptions();
+        ILogger logger = options.LoggerFactory.CreateLogger(BambaTelemetry.Name);
+        using Activity? activity = BambaTelemetry.StartLoad(folder);
+        long start = Stopwatch.GetTimestamp();
+        ModelFolder model = ModelFolder.Open(folder);
+        var graph = new SharedGraph(GraphLoader.Load(model, GraphProfile.Runtime, options, cancellationToken));
+        try
+        {
+            var runtime = new BambaRuntime(model, graph, options, logger);
+            logger.Loaded(
+                folder,
+                model.Manifest.Parameters,
+                model.Manifest.Options.Dtype.ShortName(),
+                runtime.ContextLength,
+                (long)Stopwatch.GetElapsedTime(start).TotalMilliseconds
+            );
+            return runtime;
+        }
+        catch
+        {
+            graph.Release();
+            throw;
+        }
+    }
+
+    private StateLayout LayoutOf(int batchSize, int? contextLength, out int capacity)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
+        capacity = contextLength ?? ContextLength;
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacity, nameof(contextLength));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(capacity, ContextLength, nameof(contextLength));
+        return new StateLayout(Signature.Caches, batchSize, capacity);
+    }
+
+    private static string Describe(SnapshotModel model) =>
+        $"checkpoint {model.Sha256?[..12] ?? "without a hash"}, {model.Caches.Length} caches, vocabulary of {model.VocabSize}";
 }

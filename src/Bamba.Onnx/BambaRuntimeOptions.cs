@@ -1,3 +1,6 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
 namespace Bamba.Onnx;
 
 /// <summary>How a model is loaded. What is null was not said, and ONNX Runtime or the model decides.</summary>
@@ -29,4 +32,15 @@ public sealed record BambaRuntimeOptions
             field = value;
         }
     } = 512;
+
+    /// <summary>Where the library logs, under the category <c>Bamba.Onnx</c>; nowhere by default.</summary>
+    public ILoggerFactory LoggerFactory
+    {
+        get;
+        init
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            field = value;
+        }
+    } = NullLoggerFactory.Instance;
 }

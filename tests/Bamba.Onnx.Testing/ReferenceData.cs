@@ -7,11 +7,12 @@ public static class ReferenceData
 {
     private const string FileName = "expected.safetensors";
 
+    /// <summary>For a checkpoint, which lies beside it.</summary>
+    public static SafetensorsValues Of(string checkpoint) => SafetensorsValues.Open(Path.Combine(checkpoint, FileName));
+
     /// <summary>For a reference case.</summary>
-    public static SafetensorsValues OfCase(string name) =>
-        SafetensorsValues.Open(Path.Combine(TestData.Case(name), FileName));
+    public static SafetensorsValues OfCase(string name) => Of(TestData.Case(name));
 
     /// <summary>For the small real checkpoint.</summary>
-    public static SafetensorsValues OfTinyShakespeare() =>
-        SafetensorsValues.Open(Path.Combine(TestData.TinyShakespeare, FileName));
+    public static SafetensorsValues OfTinyShakespeare() => Of(TestData.TinyShakespeare);
 }

@@ -21,7 +21,12 @@ internal static class Verifier
         var checks = new List<VerificationCheck> { Files(model) };
         foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
         {
-            using InferenceSession graph = GraphLoader.Load(model, profile, new BambaRuntimeOptions());
+            using InferenceSession graph = GraphLoader.Load(
+                model,
+                profile,
+                new BambaRuntimeOptions(),
+                cancellationToken
+            );
             GraphSignature signature = GraphSignature.For(model.Config, profile, model.Manifest.GraphOptions);
             var run = new GraphChecks(
                 graph,

@@ -1,247 +1,270 @@
+using System.Diagnostics;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Diagnostics;
 using Bamba.Onnx.State;
-using Microsoft.ML.OnnxRuntime;
 
 namespace Bamba.Onnx.Sessions;
 
 /// <summary>
-/// Sequences that grow side by side. Their caches lie in buffers that ONNX Runtime updates in place; nothing of them is
-/// copied from call to call. One thread at a time may use a session; several sessions of a runtime may run at once.
+/// Sequences that grow side by side, a row each. Their caches lie in buffers that ONNX Runtime updates in place; nothing of
+/// them is copied from call to call.
 /// </summary>
+/// <remarks>
+/// One thread at a time may use a session: a call that finds another thread in one throws and changes nothing. Sessions of a
+/// runtime are independent and may run at once. <see cref="Dispose"/> may come from any thread at any time, before or after the
+/// runtime's; a prefill that runs then ends early.
+/// </remarks>
 public sealed class BambaSession : IDisposable
 {
-    private readonly InferenceSession graph;
-    private readonly BambaConfig config;
-    private readonly int prefillChunk;
-    private readonly StateBuffers states;
-    private readonly CallBuffers buffers;
-    private readonly RowBinding allRows;
-    private readonly RowBinding?[] singleRows;
-    private readonly RunOptions runOptions = new();
-    private readonly int[] logitsStart;
-    private bool disposed;
+    /// <summary>In place of a token for <see cref="Decode"/>: the row takes none and stays as it is.</summary>
+    public const int NoToken = -1;
 
-    internal BambaSession(
-        InferenceSession graph,
-        GraphSignature signature,
-        BambaConfig config,
-        int batchSize,
-        int contextLength,
-        int prefillChunk
-    )
+    private readonly SessionLimits limits;
+    private readonly SharedGraph graph;
+    private readonly SequenceRunner runner;
+    private readonly SessionGate gate;
+
+    /// <summary>Takes over the caller's hold of the runtime's graph.</summary>
+    internal BambaSession(BambaRuntime runtime, SharedGraph graph, StateLayout layout, int contextLength)
     {
+        Runtime = runtime;
+        StateBytes = layout.TotalBytes;
+        limits = new SessionLimits(layout.BatchSize, contextLength, runtime.Config.VocabSize);
         this.graph = graph;
-        this.config = config;
-        this.prefillChunk = Math.Min(prefillChunk, contextLength);
-        BatchSize = batchSize;
-        ContextLength = contextLength;
-        states = new StateBuffers(signature.Caches, batchSize, contextLength);
-        buffers = new CallBuffers(signature, config.VocabSize, batchSize, this.prefillChunk);
-        allRows = new RowBinding(graph, states, buffers, 0, batchSize);
-        singleRows = new RowBinding?[batchSize];
-        logitsStart = new int[batchSize];
+        runner = new SequenceRunner(graph.Graph, runtime.Signature, layout, limits, runtime.Options.PrefillChunk);
+        gate = new SessionGate(runner.Terminate, Free);
+        BambaTelemetry.SessionOpened(StateBytes);
     }
 
+    /// <summary>The model. Its properties stay readable after it is disposed.</summary>
+    public BambaRuntime Runtime { get; }
+
     /// <summary>Rows.</summary>
-    public int BatchSize { get; }
+    public int BatchSize => limits.BatchSize;
 
     /// <summary>Most tokens of a row.</summary>
-    public int ContextLength { get; }
+    public int ContextLength => limits.ContextLength;
 
-    /// <summary>Bytes of the caches of all rows.</summary>
-    public long StateBytes => states.Bytes;
+    /// <summary>Bytes of the caches of all rows, as <see cref="BambaRuntime.StateBytes"/> foretells them.</summary>
+    public long StateBytes { get; }
+
+    /// <summary>The scores that the last call left; the same handle as the call returned.</summary>
+    public Logits Logits => new(this, Version, limits.VocabSize);
 
     internal int Version { get; private set; }
 
+    /// <summary>Time spent inside ONNX Runtime, in <see cref="Stopwatch"/> ticks.</summary>
+    internal long RunTicks => runner.RunTicks;
+
     /// <summary>Tokens that a row has taken.</summary>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="row"/> is not a row of the session.</exception>
-    public int Length(int row)
+    public int Length(int row) => Tokens(row).Length;
+
+    /// <summary>The tokens that a row has taken, prompt first. Valid until the session's next call.</summary>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="row"/> is not a row of the session.</exception>
+    public ReadOnlySpan<int> Tokens(int row)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
-        ArgumentOutOfRangeException.ThrowIfNegative(row);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, BatchSize);
-        return buffers.PastLens.Span[row];
+        ObjectDisposedException.ThrowIf(gate.IsDisposed, this);
+        limits.RequireRow(row);
+        return runner.Tokens(row);
     }
 
     /// <summary>Feeds tokens to a session of one row.</summary>
+    /// <inheritdoc cref="Prefill(IReadOnlyList{ReadOnlyMemory{int}}, CancellationToken)"/>
     /// <param name="tokens">At least one.</param>
-    /// <param name="cancellationToken">Ends the work between chunks; the row then has the chunks that ran.</param>
+    /// <param name="cancellationToken">Ends the work, soon even inside a chunk; the row then has the whole chunks that ran.</param>
     /// <returns>The scores of the next token.</returns>
-    /// <exception cref="ArgumentException">There are no tokens, one is outside the vocabulary, or the session has several rows.</exception>
-    /// <exception cref="ContextLengthException">The row would grow past the context.</exception>
     public Logits Prefill(ReadOnlyMemory<int> tokens, CancellationToken cancellationToken = default) =>
         Prefill([tokens], cancellationToken);
 
-    /// <summary>Feeds each row its tokens, as many as it likes; prompts longer than a chunk go in several calls.</summary>
-    /// <param name="rows">One list a row, each with at least one token.</param>
-    /// <param name="cancellationToken">Ends the work between chunks; rows then have the chunks that ran.</param>
-    /// <returns>The scores of each row's next token.</returns>
-    /// <exception cref="ArgumentException">A row is missing or empty, or a token is outside the vocabulary.</exception>
+    /// <summary>Feeds each row its tokens, as many as it likes; prompts longer than a chunk go in several runs.</summary>
+    /// <param name="rows">One list a row; a row with an empty list stays as it is, and one at least has a token.</param>
+    /// <param name="cancellationToken">Ends the work, soon even inside a chunk; rows then have the whole chunks that ran.</param>
+    /// <returns>The scores of the next token of each row that took one.</returns>
+    /// <exception cref="ArgumentException">A row is missing, none has a token, or a token is outside the vocabulary.</exception>
     /// <exception cref="ContextLengthException">A row would grow past the context.</exception>
+    /// <exception cref="OperationCanceledException">The work was cancelled; the session may go on.</exception>
+    /// <exception cref="InvalidOperationException">Another thread is in a call, or ONNX Runtime failed in an earlier one.</exception>
+    /// <exception cref="BambaException">ONNX Runtime failed; the session is of use again after Reset or Restore.</exception>
     public Logits Prefill(IReadOnlyList<ReadOnlyMemory<int>> rows, CancellationToken cancellationToken = default)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
         ArgumentNullException.ThrowIfNull(rows);
-        RequireRows(rows.Count, nameof(rows));
+        using SessionGate.Call call = gate.Enter();
+        RequireUndamaged();
+        limits.RequireRows(rows.Count, nameof(rows));
+        long count = 0;
         for (int row = 0; row < rows.Count; row++)
         {
-            RequireTokens(row, rows[row].Span, nameof(rows));
+            limits.RequireTokens(row, runner.Tokens(row).Length, rows[row].Span, nameof(rows));
+            count += rows[row].Length;
         }
+        RequireSomeToken(count, nameof(rows));
 
-        // A graph with attention takes several tokens of several rows only where no row has a past (GroupQueryAttention).
-        bool together =
-            BatchSize > 1
-            && rows.All(tokens => tokens.Length <= prefillChunk)
-            && !buffers.PastLens.Span.ContainsAnyExcept(0);
-        if (together)
+        using Activity? activity = BambaTelemetry.StartPrefill(BatchSize, count);
+        long start = Stopwatch.GetTimestamp();
+        Version++;
+        try
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            PrefillTogether(rows);
+            runner.Prefill(rows, cancellationToken);
         }
-        else
+        catch (BambaException) when (gate.IsDisposed)
         {
-            for (int row = 0; row < rows.Count; row++)
-            {
-                PrefillRow(row, rows[row].Span, cancellationToken);
-            }
+            throw new ObjectDisposedException(nameof(BambaSession));
         }
-        return CurrentLogits();
+        BambaTelemetry.Prefilled(count, Stopwatch.GetElapsedTime(start));
+        return Logits;
     }
 
-    /// <summary>Feeds each row one token.</summary>
-    /// <param name="tokens">One token a row.</param>
-    /// <returns>The scores of each row's next token.</returns>
+    /// <summary>Feeds each row one token. It is one step, which runs to its end; cancellation belongs between steps.</summary>
+    /// <param name="tokens">One token a row; <see cref="NoToken"/> leaves its row as it is, and one row at least takes a token.</param>
+    /// <returns>The scores of the next token of each row that took one.</returns>
     /// <exception cref="ArgumentException">There are more or fewer tokens than rows, or one is outside the vocabulary.</exception>
     /// <exception cref="ContextLengthException">A row would grow past the context.</exception>
+    /// <exception cref="InvalidOperationException">Another thread is in a call, or ONNX Runtime failed in an earlier one.</exception>
+    /// <exception cref="BambaException">ONNX Runtime failed; the session is of use again after Reset or Restore.</exception>
     public Logits Decode(params ReadOnlySpan<int> tokens)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
-        RequireRows(tokens.Length, nameof(tokens));
-        Span<long> ids = buffers.Tokens.Span;
+        using SessionGate.Call call = gate.Enter();
+        RequireUndamaged();
+        limits.RequireRows(tokens.Length, nameof(tokens));
+        int count = 0;
         for (int row = 0; row < tokens.Length; row++)
         {
-            RequireTokens(row, tokens.Slice(row, 1), nameof(tokens));
-            ids[row] = tokens[row];
+            if (tokens[row] != NoToken)
+            {
+                limits.RequireTokens(row, runner.Tokens(row).Length, tokens.Slice(row, 1), nameof(tokens));
+                count++;
+            }
         }
-        buffers.SeqLens.Span.Fill(1);
-        Run(allRows, 0, BatchSize, 1);
-        return CurrentLogits();
+        RequireSomeToken(count, nameof(tokens));
+
+        long start = Stopwatch.GetTimestamp();
+        Version++;
+        try
+        {
+            runner.Decode(tokens);
+        }
+        catch (BambaException) when (gate.IsDisposed)
+        {
+            throw new ObjectDisposedException(nameof(BambaSession));
+        }
+        BambaTelemetry.Decoded(count, Stopwatch.GetElapsedTime(start));
+        return Logits;
     }
 
     /// <summary>Forgets every row's tokens.</summary>
+    /// <exception cref="InvalidOperationException">Another thread is in a call.</exception>
     public void Reset()
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
-        states.Clear();
-        buffers.PastLens.Span.Clear();
+        using SessionGate.Call call = gate.Enter();
         Version++;
+        runner.Clear();
+    }
+
+    /// <summary>Copies what the session knows: every row's tokens, caches and scores.</summary>
+    /// <exception cref="InvalidOperationException">Another thread is in a call, or ONNX Runtime failed in an earlier one.</exception>
+    public BambaStateSnapshot Snapshot()
+    {
+        using SessionGate.Call call = gate.Enter();
+        RequireUndamaged();
+        return new BambaStateSnapshot(Runtime.SnapshotModel, [.. Enumerable.Range(0, BatchSize).Select(runner.Pack)]);
+    }
+
+    /// <summary>Makes each row what it was in a snapshot of as many rows.</summary>
+    /// <returns>The scores that the snapshot's session had.</returns>
+    /// <inheritdoc cref="Restore(BambaStateSnapshot, ReadOnlySpan{int})"/>
+    public Logits Restore(BambaStateSnapshot snapshot)
+    {
+        ArgumentNullException.ThrowIfNull(snapshot);
+        return Restore(snapshot, [.. Enumerable.Range(0, snapshot.Rows)]);
+    }
+
+    /// <summary>Makes each row a copy of a snapshot's row: one prompt, prefilled once, for a whole batch.</summary>
+    /// <param name="snapshot">A snapshot of the same model.</param>
+    /// <param name="sourceRows">For each row of the session the snapshot's row.</param>
+    /// <returns>The scores that those rows had.</returns>
+    /// <exception cref="ArgumentException">A row is missing or does not exist, or the snapshot is of another model.</exception>
+    /// <exception cref="ContextLengthException">A row is longer than this session has room for.</exception>
+    /// <exception cref="InvalidOperationException">Another thread is in a call.</exception>
+    public Logits Restore(BambaStateSnapshot snapshot, params ReadOnlySpan<int> sourceRows)
+    {
+        ArgumentNullException.ThrowIfNull(snapshot);
+        using SessionGate.Call call = gate.Enter();
+        Runtime.RequireOwn(snapshot);
+        RowSnapshot[] rows = limits.RequireSource(snapshot, sourceRows, nameof(sourceRows));
+        Version++;
+        runner.Unpack(rows);
+        return Logits;
+    }
+
+    /// <summary>Makes each row a copy of another of the session, as beam search does: rows may be dropped, kept and doubled.</summary>
+    /// <param name="sourceRows">For each row the row that it becomes.</param>
+    /// <returns>The scores, reordered alike.</returns>
+    /// <exception cref="ArgumentException">A row is missing or does not exist.</exception>
+    /// <exception cref="InvalidOperationException">Another thread is in a call, or ONNX Runtime failed in an earlier one.</exception>
+    public Logits Reorder(params ReadOnlySpan<int> sourceRows) => Restore(Snapshot(), sourceRows);
+
+    /// <summary>Opens a second session that goes on from where this one stands.</summary>
+    /// <param name="contextLength">Tokens that the new session has room for; null for as many as this one.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The context is not positive or longer than the model's.</exception>
+    /// <exception cref="ContextLengthException">A row is longer than the new context.</exception>
+    /// <exception cref="InvalidOperationException">Another thread is in a call, or ONNX Runtime failed in an earlier one.</exception>
+    /// <exception cref="ObjectDisposedException">The session or its runtime was disposed.</exception>
+    public BambaSession Fork(int? contextLength = null)
+    {
+        BambaStateSnapshot snapshot = Snapshot();
+        BambaSession fork = Runtime.CreateSession(BatchSize, contextLength ?? ContextLength);
+        try
+        {
+            fork.Restore(snapshot);
+            return fork;
+        }
+        catch
+        {
+            fork.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        if (disposed)
-        {
-            return;
-        }
-        disposed = true;
-        allRows.Dispose();
-        foreach (RowBinding? row in singleRows)
-        {
-            row?.Dispose();
-        }
-        runOptions.Dispose();
-        buffers.Dispose();
-        states.Dispose();
-    }
+    public void Dispose() => gate.Dispose();
 
     internal ReadOnlySpan<float> LogitsOf(int row, int version)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
+        ObjectDisposedException.ThrowIf(gate.IsDisposed, this);
+        limits.RequireRow(row);
         if (version != Version)
         {
             throw new InvalidOperationException("these logits were overwritten by a later call of their session");
         }
-        return buffers.Logits.Span.Slice(logitsStart[row], config.VocabSize);
+        ReadOnlySpan<float> logits = runner.Logits(row);
+        return logits.IsEmpty
+            ? throw new InvalidOperationException($"row {row} has no logits: it took no token in the last call")
+            : logits;
     }
 
-    private void PrefillTogether(IReadOnlyList<ReadOnlyMemory<int>> rows)
+    private void Free()
     {
-        int length = rows.Max(tokens => tokens.Length);
-        Span<long> ids = buffers.Tokens.Span[..(BatchSize * length)];
-        ids.Clear();
-        for (int row = 0; row < rows.Count; row++)
-        {
-            Write(rows[row].Span, ids[(row * length)..]);
-            buffers.SeqLens.Span[row] = rows[row].Length;
-        }
-        Run(allRows, 0, BatchSize, length);
+        runner.Dispose();
+        graph.Release();
+        BambaTelemetry.SessionClosed(StateBytes);
     }
 
-    private void PrefillRow(int row, ReadOnlySpan<int> tokens, CancellationToken cancellationToken)
+    private void RequireUndamaged()
     {
-        RowBinding binding =
-            BatchSize == 1 ? allRows : singleRows[row] ??= new RowBinding(graph, states, buffers, row, 1);
-        while (!tokens.IsEmpty)
+        if (runner.IsDamaged)
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            ReadOnlySpan<int> chunk = tokens[..Math.Min(tokens.Length, prefillChunk)];
-            Write(chunk, buffers.Tokens.Span);
-            buffers.SeqLens.Span[row] = chunk.Length;
-            Run(binding, row, 1, chunk.Length);
-            tokens = tokens[chunk.Length..];
+            throw new InvalidOperationException(
+                "ONNX Runtime failed in an earlier call and left the caches half-written: call Reset or Restore first"
+            );
         }
     }
 
-    private void Run(RowBinding binding, int firstRow, int rows, int length)
+    private static void RequireSomeToken(long count, string parameter)
     {
-        Version++;
-        graph.RunWithBinding(runOptions, binding.For(length));
-        for (int row = firstRow; row < firstRow + rows; row++)
+        if (count == 0)
         {
-            buffers.PastLens.Span[row] += buffers.SeqLens.Span[row];
-            logitsStart[row] = buffers.LastLogits(firstRow, row, length);
-        }
-    }
-
-    private Logits CurrentLogits() => new(this, Version, config.VocabSize);
-
-    private void RequireRows(int count, string parameter)
-    {
-        if (count != BatchSize)
-        {
-            throw new ArgumentException($"expected {BatchSize} rows, those of the session, found {count}", parameter);
-        }
-    }
-
-    private void RequireTokens(int row, ReadOnlySpan<int> tokens, string parameter)
-    {
-        if (tokens.IsEmpty)
-        {
-            throw new ArgumentException($"expected at least one token in row {row}, found none", parameter);
-        }
-        foreach (int token in tokens)
-        {
-            if ((uint)token >= (uint)config.VocabSize)
-            {
-                throw new ArgumentOutOfRangeException(
-                    parameter,
-                    $"expected token ids from 0 to {config.VocabSize - 1}, found {token} in row {row}"
-                );
-            }
-        }
-        long grown = (long)buffers.PastLens.Span[row] + tokens.Length;
-        if (grown > ContextLength)
-        {
-            throw new ContextLengthException(grown, ContextLength);
-        }
-    }
-
-    private static void Write(ReadOnlySpan<int> tokens, Span<long> target)
-    {
-        for (int i = 0; i < tokens.Length; i++)
-        {
-            target[i] = tokens[i];
+            throw new ArgumentException("expected a token in one row at least, found none", parameter);
         }
     }
 }

@@ -44,6 +44,9 @@ internal sealed class CallBuffers : IDisposable
     public OrtValue LogitsOf(int firstRow, int rows, int length) =>
         Logits.View(firstRow * rowStride, rows, Positions(length), vocabSize);
 
+    /// <summary>Where a row's logits start when they were brought from elsewhere and no call made them.</summary>
+    public int RestoredLogits(int row) => row * rowStride;
+
     /// <summary>Where the logits of a row's last token start, after a call of rows from <paramref name="firstRow"/> on.</summary>
     public int LastLogits(int firstRow, int row, int length)
     {

@@ -9,22 +9,39 @@ internal static class GraphLoader
 {
     /// <exception cref="BambaFormatException">The graph is damaged or ONNX Runtime refuses it.</exception>
     /// <exception cref="BambaException">The CPU provider does not run the folder's element type.</exception>
-    public static InferenceSession Load(ModelFolder folder, GraphProfile profile, BambaRuntimeOptions options)
+    /// <exception cref="OperationCanceledException">The loading was cancelled.</exception>
+    public static InferenceSession Load(
+        ModelFolder folder,
+        GraphProfile profile,
+        BambaRuntimeOptions options,
+        CancellationToken cancellationToken = default
+    )
     {
+        cancellationToken.ThrowIfCancellationRequested();
         RequireRunnable(folder.Manifest.Options.Dtype);
         string path = Path.Combine(folder.Path, ModelFiles.Graph(profile));
         RequireUndamaged(folder.Manifest, path);
-        using var sessionOptions = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        using var sessionOptions = new SessionOptions
+        {
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
+            // Patterns are kept for ever for each shape of a call, and prompts have as many lengths as there are tokens in a context.
+            EnableMemoryPattern = false,
+        };
         if (options.Threads is { } threads)
         {
             sessionOptions.IntraOpNumThreads = threads;
         }
+        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
+            static loading => ((SessionOptions)loading!).SetLoadCancellationFlag(true),
+            sessionOptions
+        );
         try
         {
             return new InferenceSession(path, sessionOptions);
         }
         catch (OnnxRuntimeException e)
         {
+            cancellationToken.ThrowIfCancellationRequested();
             throw new BambaFormatException(path, $"ONNX Runtime cannot load it: {e.Message}", e);
         }
     }

@@ -23,13 +23,8 @@ public readonly struct Logits : IEquatable<Logits>
 
     /// <summary>The scores of a row before temperature and softmax, [vocab_size] float32.</summary>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="row"/> is not a row of the session.</exception>
-    /// <exception cref="InvalidOperationException">A later call of the session overwrote them.</exception>
-    public ReadOnlySpan<float> Row(int row)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(row);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, Rows);
-        return session.LogitsOf(row, version);
-    }
+    /// <exception cref="InvalidOperationException">A later call of the session overwrote them, or the row took no token in the call.</exception>
+    public ReadOnlySpan<float> Row(int row) => session.LogitsOf(row, version);
 
     /// <inheritdoc/>
     public bool Equals(Logits other) => ReferenceEquals(session, other.session) && version == other.version;

@@ -25,11 +25,12 @@ internal sealed class RowBinding : IDisposable
         this.firstRow = firstRow;
         this.rows = rows;
         binding = graph.CreateIoBinding();
-        for (int i = 0; i < states.Caches.Count; i++)
+        for (int i = 0; i < states.Layout.Caches.Length; i++)
         {
             OrtValue state = Keep(states.Rows(i, firstRow, rows));
-            binding.BindInput(states.Caches[i].Past.Name, state);
-            binding.BindOutput(states.Caches[i].Present.Name, state);
+            CacheSpec cache = states.Layout.Caches[i].Spec;
+            binding.BindInput(cache.Past.Name, state);
+            binding.BindOutput(cache.Present.Name, state);
         }
         binding.BindInput(TensorNames.PastLens, Keep(buffers.PastLens.View(firstRow, rows)));
         binding.BindInput(TensorNames.SeqLens, Keep(buffers.SeqLens.View(firstRow, rows)));

@@ -1,4 +1,3 @@
-using Bamba.Onnx.Contract;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 
@@ -11,26 +10,29 @@ namespace Bamba.Onnx.State;
 internal sealed class StateBuffers : IDisposable
 {
     private readonly OrtValue[] buffers;
-    private readonly long[][] shapes;
 
     /// <summary>Allocates the caches, all zero.</summary>
-    /// <param name="caches">Which.</param>
-    /// <param name="batchSize">Rows.</param>
-    /// <param name="capacity">Tokens that keys and values have room for.</param>
-    public StateBuffers(IReadOnlyList<CacheSpec> caches, int batchSize, int capacity)
+    /// <param name="layout">Which, and how large.</param>
+    public StateBuffers(StateLayout layout)
     {
-        Caches = caches;
-        shapes = [.. caches.Select(cache => ShapeOf(cache.Past, batchSize, capacity))];
-        buffers = new OrtValue[caches.Count];
+        Layout = layout;
+        buffers = new OrtValue[layout.Caches.Length];
         try
         {
             for (int i = 0; i < buffers.Length; i++)
             {
-                TensorElementType type = OrtElementTypes.Of(caches[i].Past.Type);
-                buffers[i] = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, type, shapes[i]);
-                Bytes += buffers[i].GetTensorMutableRawData().Length;
+                CacheLayout cache = layout.Caches[i];
+                TensorElementType type = OrtElementTypes.Of(cache.Spec.Past.Type);
+                buffers[i] = OrtValue.CreateAllocatedTensorValue(
+                    OrtAllocator.DefaultInstance,
+                    type,
+                    [.. cache.Shape(layout.BatchSize)]
+                );
             }
-            Clear();
+            for (int i = 0; i < buffers.Length; i++)
+            {
+                buffers[i].GetTensorMutableRawData().Clear();
+            }
         }
         catch
         {
@@ -39,33 +41,57 @@ internal sealed class StateBuffers : IDisposable
         }
     }
 
-    /// <summary>The caches, in the order of the graph's signature.</summary>
-    public IReadOnlyList<CacheSpec> Caches { get; }
-
-    /// <summary>Bytes of all caches.</summary>
-    public long Bytes { get; }
+    /// <summary>Shapes and sizes.</summary>
+    public StateLayout Layout { get; }
 
     /// <summary>Makes every row a fresh sequence. Keys and values need no clearing: lengths say what of them is real.</summary>
     public void Clear()
     {
         for (int i = 0; i < buffers.Length; i++)
         {
-            buffers[i].GetTensorMutableRawData().Clear();
+            if (Layout.Caches[i].IsOverwritten)
+            {
+                buffers[i].GetTensorMutableRawData().Clear();
+            }
         }
+    }
+
+    /// <summary>The bytes of consecutive rows of a cache.</summary>
+    public Span<byte> Bytes(int cache, int firstRow, int rows)
+    {
+        int rowBytes = checked((int)Layout.Caches[cache].RowBytes);
+        return buffers[cache].GetTensorMutableRawData().Slice(firstRow * rowBytes, rows * rowBytes);
     }
 
     /// <summary>Rows of a cache at their place in the buffer; whoever asks disposes the value, not the memory.</summary>
     public OrtValue Rows(int cache, int firstRow, int rows)
     {
-        long[] shape = (long[])shapes[cache].Clone();
-        Span<byte> whole = buffers[cache].GetTensorMutableRawData();
-        long rowBytes = whole.Length / shape[0];
-        shape[0] = rows;
-        return OrtElementTypes.View(
-            whole.Slice(checked((int)(firstRow * rowBytes)), checked((int)(rows * rowBytes))),
-            Caches[cache].Past.Type,
-            shape
-        );
+        CacheLayout layout = Layout.Caches[cache];
+        return OrtElementTypes.View(Bytes(cache, firstRow, rows), layout.Spec.Past.Type, [.. layout.Shape(rows)]);
+    }
+
+    /// <summary>Copies what <paramref name="tokens"/> tokens left in a row's cache, without room for more, into <paramref name="packed"/>.</summary>
+    public void Pack(int cache, int row, int tokens, Span<byte> packed)
+    {
+        CacheLayout layout = Layout.Caches[cache];
+        Span<byte> source = Bytes(cache, row, 1);
+        int used = layout.UsedBytesOfBlock(tokens);
+        for (int block = 0; block < layout.Blocks; block++)
+        {
+            source.Slice(block * layout.BlockBytes, used).CopyTo(packed[(block * used)..]);
+        }
+    }
+
+    /// <summary>The reverse of <see cref="Pack"/>.</summary>
+    public void Unpack(int cache, int row, int tokens, ReadOnlySpan<byte> packed)
+    {
+        CacheLayout layout = Layout.Caches[cache];
+        Span<byte> target = Bytes(cache, row, 1);
+        int used = layout.UsedBytesOfBlock(tokens);
+        for (int block = 0; block < layout.Blocks; block++)
+        {
+            packed.Slice(block * used, used).CopyTo(target[(block * layout.BlockBytes)..]);
+        }
     }
 
     /// <inheritdoc/>
@@ -76,17 +102,4 @@ internal sealed class StateBuffers : IDisposable
             buffer?.Dispose();
         }
     }
-
-    private static long[] ShapeOf(TensorSpec spec, int batchSize, int capacity) =>
-        [
-            .. spec.Axes.Select(axis =>
-                axis.Symbol switch
-                {
-                    null => axis.Size,
-                    AxisNames.Batch => batchSize,
-                    AxisNames.Capacity => (long)capacity,
-                    _ => throw new InvalidOperationException($"{spec}: the runtime gives no size to this axis"),
-                }
-            ),
-        ];
 }

@@ -1,0 +1,32 @@
+using System.Diagnostics;
+using System.Globalization;
+using Bamba.Onnx.Testing;
+
+namespace Bamba.Onnx.Tests.Sessions;
+
+public sealed class SessionLeakTests
+{
+    private const int Sessions = 1000;
+
+    [Fact]
+    public async Task A_thousand_sessions_used_cancelled_and_disposed_at_random_leave_nothing_behind()
+    {
+        Assert.SkipUnless(PrivateMemory.IsSupported, "private memory is read from /proc, which is Linux's");
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "session-stress.dll"));
+        start.ArgumentList.Add(ExportedModels.Of(TestData.TinyShakespeare));
+        start.ArgumentList.Add(Sessions.ToString(CultureInfo.InvariantCulture));
+        using Process process = Process.Start(start)!;
+        Task<string> errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        string output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.True(process.ExitCode == 0, await errors);
+        long[] bytes =
+        [
+            .. output
+                .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Select(line => long.Parse(line, CultureInfo.InvariantCulture)),
+        ];
+        Assert.True(bytes[1] < bytes[0] * 1.05, $"private memory grew from {bytes[0]:N0} to {bytes[1]:N0} bytes");
+    }
+}
