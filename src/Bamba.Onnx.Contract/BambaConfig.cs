@@ -114,7 +114,7 @@ public sealed record BambaConfig
     public static BambaConfig Load(string path)
     {
         ArgumentNullException.ThrowIfNull(path);
-        return Parse(ContractFile.ReadAllBytes(path), path);
+        return Parse(JsonFile.ReadAllBytes(path), path);
     }
 
     /// <summary>Reads and validates the text of a config.json.</summary>

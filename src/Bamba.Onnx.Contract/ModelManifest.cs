@@ -54,7 +54,7 @@ public sealed record ModelManifest
         {
             throw new BambaFormatException(folder, $"is not an exported model: it has no {ModelFiles.Manifest}");
         }
-        return Parse(ContractFile.ReadAllBytes(path), path);
+        return Parse(JsonFile.ReadAllBytes(path), path);
     }
 
     /// <summary>Writes the manifest into a model folder.</summary>

@@ -19,14 +19,7 @@ internal static class PythonJson
         {
             json = json[Encoding.UTF8.Preamble.Length..];
         }
-        try
-        {
-            return JsonDocument.Parse(WithSpecialNumbersQuoted(json));
-        }
-        catch (JsonException e)
-        {
-            throw new BambaFormatException(source, $"is not JSON: {e.Message}", e);
-        }
+        return JsonFile.Parse(WithSpecialNumbersQuoted(json), source);
     }
 
     /// <summary>Rewrites the bare tokens outside strings to the form that transformers 5 writes, <c>{"__float__": …}</c>.</summary>

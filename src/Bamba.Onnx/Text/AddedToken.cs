@@ -1,3 +1,5 @@
+using Bamba.Onnx.Contract;
+
 namespace Bamba.Onnx.Text;
 
 /// <summary>A token beside the BPE vocabulary, found in text before anything else looks at it.</summary>
@@ -25,7 +27,7 @@ internal sealed record AddedToken
     public required bool Special { get; init; }
 
     /// <summary>Reads one entry of <c>added_tokens</c>.</summary>
-    /// <exception cref="Contract.BambaFormatException">The entry is damaged.</exception>
+    /// <exception cref="BambaFormatException">The entry is damaged.</exception>
     public static AddedToken Read(JsonAt json)
     {
         var token = new AddedToken

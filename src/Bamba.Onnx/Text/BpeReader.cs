@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Bamba.Onnx.Contract;
 
 namespace Bamba.Onnx.Text;
 
@@ -8,7 +9,7 @@ internal static class BpeReader
     /// <summary>The highest id: far above every vocabulary, and low enough that tables over ids stay small.</summary>
     public const int HighestId = (1 << 24) - 1;
 
-    /// <exception cref="Contract.BambaFormatException">The model is damaged or of a kind that is not supported.</exception>
+    /// <exception cref="BambaFormatException">The model is damaged or of a kind that is not supported.</exception>
     public static BpeModel Read(JsonAt json)
     {
         JsonAt type = json.Get("type");

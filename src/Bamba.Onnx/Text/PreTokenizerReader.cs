@@ -1,3 +1,5 @@
+using Bamba.Onnx.Contract;
+
 namespace Bamba.Onnx.Text;
 
 /// <summary>Reads <c>pre_tokenizer</c>: <c>Split</c> and <c>ByteLevel</c>, alone or in a <c>Sequence</c> that ends with ByteLevel.</summary>
@@ -6,7 +8,7 @@ internal static class PreTokenizerReader
     /// <summary>GPT-2's words, which <c>ByteLevel</c> implies unless it says <c>use_regex: false</c>.</summary>
     private const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
-    /// <exception cref="Contract.BambaFormatException">A step is damaged or of a kind that is not supported.</exception>
+    /// <exception cref="BambaFormatException">A step is damaged or of a kind that is not supported.</exception>
     public static PreTokenizer Read(JsonAt json)
     {
         var steps = new List<IPreTokenizerStep>();

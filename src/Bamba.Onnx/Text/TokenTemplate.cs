@@ -1,3 +1,5 @@
+using Bamba.Onnx.Contract;
+
 namespace Bamba.Onnx.Text;
 
 /// <summary>The special tokens around an encoded text: <c>post_processor</c> for a single sequence.</summary>
@@ -8,7 +10,7 @@ internal sealed record TokenTemplate(IReadOnlyList<int> Before, IReadOnlyList<in
     /// <summary>Reads the post-processor; without one, nothing surrounds a text.</summary>
     /// <param name="json">The value, or null where there is none.</param>
     /// <param name="hasToken">Whether an id has a token.</param>
-    /// <exception cref="Contract.BambaFormatException">It is damaged or of a kind that is not supported.</exception>
+    /// <exception cref="BambaFormatException">It is damaged or of a kind that is not supported.</exception>
     public static TokenTemplate Read(JsonAt? json, Func<int, bool> hasToken)
     {
         TokenTemplate? template = null;

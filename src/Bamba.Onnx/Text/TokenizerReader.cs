@@ -15,7 +15,7 @@ internal static class TokenizerReader
     public static BambaTokenizer Read(string folder)
     {
         string path = Path.Combine(folder, ModelFiles.Tokenizer);
-        using JsonDocument document = Parse(path);
+        using JsonDocument document = JsonFile.Read(path);
         var json = new JsonAt(document.RootElement, path, "");
         RefuseUnsupported(json);
         RefuseSplitSpecialTokens(Path.Combine(folder, ModelFiles.TokenizerConfig));
@@ -25,26 +25,6 @@ internal static class TokenizerReader
         var ids = model.Vocabulary.Values.Concat(addedTokens.Values.Select(token => token.Id)).ToHashSet();
         TokenTemplate template = TokenTemplate.Read(json.Find("post_processor"), ids.Contains);
         return new BambaTokenizer(preTokenizer, model, addedTokens, template);
-    }
-
-    private static JsonDocument Parse(string path)
-    {
-        try
-        {
-            return JsonDocument.Parse(File.ReadAllBytes(path));
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new BambaFormatException(path, "no such file", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new BambaFormatException(path, $"cannot be read: {e.Message}", e);
-        }
-        catch (JsonException e)
-        {
-            throw new BambaFormatException(path, $"is not JSON: {e.Message}", e);
-        }
     }
 
     private static void RefuseUnsupported(JsonAt json)
@@ -67,7 +47,7 @@ internal static class TokenizerReader
         {
             return;
         }
-        using JsonDocument document = Parse(path);
+        using JsonDocument document = JsonFile.Read(path);
         if (new JsonAt(document.RootElement, path, "").Find("split_special_tokens") is { } split && split.Bool())
         {
             throw split.Expected("false: special tokens in text are always recognized");

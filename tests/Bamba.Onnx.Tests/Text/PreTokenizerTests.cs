@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bamba.Onnx.Contract;
 using Bamba.Onnx.Text;
 
 namespace Bamba.Onnx.Tests.Text;

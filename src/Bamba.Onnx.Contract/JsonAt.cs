@@ -1,7 +1,7 @@
+using System.Globalization;
 using System.Text.Json;
-using Bamba.Onnx.Contract;
 
-namespace Bamba.Onnx.Text;
+namespace Bamba.Onnx.Contract;
 
 /// <summary>A JSON value that knows its file and the path of keys to it, so that every error can name both.</summary>
 internal readonly struct JsonAt(JsonElement element, string file, string path)
@@ -12,9 +12,14 @@ internal readonly struct JsonAt(JsonElement element, string file, string path)
 
     public BambaFormatException Error(string problem) => new(file, path.Length == 0 ? problem : $"{path}: {problem}");
 
+    /// <summary>An error about a value of this object, whether it is there or not.</summary>
+    public BambaFormatException Error(string key, string problem) =>
+        new JsonAt(default, file, Join(key)).Error(problem);
+
+    public BambaFormatException Expected(string what) => Error($"expected {what}, found {Describe()}");
+
     /// <summary>A value that must be there; null counts as absent.</summary>
-    public JsonAt Get(string key) =>
-        Find(key) ?? throw new JsonAt(default, file, Join(key)).Error("expected a value, found nothing");
+    public JsonAt Get(string key) => Find(key) ?? throw Error(key, "expected a value, found nothing");
 
     /// <summary>A value that may be absent; null counts as absent.</summary>
     public JsonAt? Find(string key)
@@ -67,14 +72,28 @@ internal readonly struct JsonAt(JsonElement element, string file, string path)
             ? value
             : throw Expected("an integer");
 
-    public BambaFormatException Expected(string what) => Error($"expected {what}, found {Describe()}");
+    public int PositiveInt() => Int() is > 0 and int value ? value : throw Expected("a positive integer");
+
+    /// <summary>A number, or transformers 5's <c>{"__float__": "Infinity"}</c>.</summary>
+    public double Number()
+    {
+        if (element.ValueKind == JsonValueKind.Number)
+        {
+            return element.GetDouble();
+        }
+        if (
+            element.ValueKind == JsonValueKind.Object
+            && Find("__float__") is { } text
+            && double.TryParse(text.Text(), CultureInfo.InvariantCulture, out double special)
+        )
+        {
+            return special;
+        }
+        throw Expected("a number");
+    }
 
     private string Describe()
     {
-        if (element.ValueKind == JsonValueKind.Undefined)
-        {
-            return "nothing";
-        }
         string text = element.GetRawText();
         return text.Length <= LongestQuotation ? text : string.Concat(text.AsSpan(0, LongestQuotation - 3), "...");
     }
