@@ -33,16 +33,20 @@ internal readonly struct JsonAt(JsonElement element, string file, string path)
             : null;
     }
 
-    public JsonAt Item(int index) => new(element[index], file, $"{path}[{index}]");
-
     /// <summary>The number of items of a list.</summary>
     public int Count => element.ValueKind == JsonValueKind.Array ? element.GetArrayLength() : throw Expected("a list");
 
     public IEnumerable<JsonAt> Items()
     {
-        for (int i = 0; i < Count; i++)
+        if (element.ValueKind != JsonValueKind.Array)
         {
-            yield return Item(i);
+            throw Expected("a list");
+        }
+        // By enumeration: an index into a list of lists walks over all items before it.
+        int index = 0;
+        foreach (JsonElement item in element.EnumerateArray())
+        {
+            yield return new JsonAt(item, file, $"{path}[{index++}]");
         }
     }
 

@@ -95,15 +95,13 @@ internal static class BpeReader
 
     private static Dictionary<(int, int), BpeMerge> ReadMerges(JsonAt json, Dictionary<string, int> vocabulary)
     {
-        int count = json.Count;
-        var merges = new Dictionary<(int, int), BpeMerge>(count);
-        for (int rank = 0; rank < count; rank++)
+        var merges = new Dictionary<(int, int), BpeMerge>(json.Count);
+        foreach (JsonAt merge in json.Items())
         {
-            JsonAt merge = json.Item(rank);
             (string left, string right) = ReadPair(merge);
             int result = Id(merge, left + right, vocabulary);
             var pair = (Id(merge, left, vocabulary), Id(merge, right, vocabulary));
-            if (!merges.TryAdd(pair, new BpeMerge(rank, result)))
+            if (!merges.TryAdd(pair, new BpeMerge(merges.Count, result)))
             {
                 throw merge.Error($"\"{left}\" and \"{right}\" are merged twice");
             }

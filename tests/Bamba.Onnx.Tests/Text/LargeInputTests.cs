@@ -56,6 +56,26 @@ public sealed class LargeInputTests
         Assert.Equal(Megabyte / 8, ids.Length);
     }
 
+    [Fact]
+    public void A_tokenizer_with_as_many_merges_as_Llama_3_takes_seconds_to_load()
+    {
+        string[] pairs =
+        [
+            .. "abcdefghijklmnopqrstuvwx".SelectMany(a => "abcdefghijklmnopqrstuvwx", (a, b) => $"{a}{b}"),
+        ];
+        using var folder = new TokenizerFolder([
+            .. pairs.Select(pair => (pair[..1], pair[1..])),
+            .. pairs.SelectMany(left => pairs, (left, right) => (left, right)).Take(280_000),
+        ]);
+        File.WriteAllText(folder.File, folder.Json.ToJsonString());
+        var watch = Stopwatch.StartNew();
+
+        BambaTokenizer tokenizer = folder.LoadAsItIs();
+
+        Assert.True(watch.Elapsed < Limit, $"took {watch.Elapsed}");
+        Assert.Equal([256 + 576], tokenizer.Encode("aaaa"));
+    }
+
     private static string Letters(string alphabet, int count)
     {
         var random = new Random(25);
