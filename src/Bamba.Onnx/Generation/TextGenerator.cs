@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Bamba.Onnx.Sampling;
 using Bamba.Onnx.Sessions;
 using Bamba.Onnx.Text;
@@ -27,6 +28,7 @@ public static class TextGenerator
         ArgumentNullException.ThrowIfNull(prompt);
         options ??= new GenerationOptions();
         int[] ids = runtime.Tokenizer.Encode(prompt);
+        List<int> tokens = [.. ids];
         int maxNewTokens =
             options.MaxNewTokens ?? runtime.Defaults.MaxNewTokens ?? GenerationOptions.DefaultMaxNewTokens;
         int capacity = (int)Math.Min(runtime.ContextLength, (long)ids.Length + maxNewTokens);
@@ -38,7 +40,8 @@ public static class TextGenerator
             .ConfigureAwait(false);
         for (int step = 0; step < maxNewTokens; step++)
         {
-            int token = sampler.Sample(logits.Row(0), step);
+            int token = sampler.Sample(logits.Row(0), CollectionsMarshal.AsSpan(tokens), ids.Length);
+            tokens.Add(token);
             if (runtime.Defaults.EosTokenIds.Contains(token))
             {
                 break;

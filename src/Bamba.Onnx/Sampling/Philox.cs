@@ -4,7 +4,8 @@ namespace Bamba.Onnx.Sampling;
 
 /// <summary>
 /// Philox 4×32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): random numbers as a function of a key
-/// and a counter, so that a choice depends on its seed, row and step alone.
+/// and a counter, so that a choice depends on its seed and position alone,
+/// whatever was drawn before it and wherever in a batch its sequence stands.
 /// </summary>
 internal static class Philox
 {
@@ -14,10 +15,10 @@ internal static class Philox
     private const uint Weyl0 = 0x9E3779B9;
     private const uint Weyl1 = 0xBB67AE85;
 
-    /// <summary>A number in [0, 1) with 53 random bits.</summary>
-    public static double Uniform(ulong seed, uint row, ulong step)
+    /// <summary>A number in [0, 1) with 53 random bits: the upper ones of the first two words, the second word the higher, of block (step, 0).</summary>
+    public static double Uniform(ulong seed, ulong step)
     {
-        (uint low, uint high, _, _) = Block(seed, (uint)step, (uint)(step >> 32), row, 0);
+        (uint low, uint high, _, _) = Block(seed, (uint)step, (uint)(step >> 32), 0, 0);
         ulong bits = (((ulong)high << 32) | low) >> 11;
         return bits * (1.0 / (1UL << 53));
     }

@@ -44,9 +44,17 @@ public sealed class PhiloxTests
     [Fact]
     public void Uniform_numbers_fill_the_unit_interval_evenly()
     {
-        double[] numbers = [.. Enumerable.Range(0, 10_000).Select(step => Philox.Uniform(3, 1, (ulong)step))];
+        double[] numbers = [.. Enumerable.Range(0, 10_000).Select(step => Philox.Uniform(3, (ulong)step))];
         Assert.All(numbers, number => Assert.InRange(number, 0, Math.BitDecrement(1.0)));
         Assert.Equal(0.5, numbers.Average(), 0.01);
         Assert.Equal(1.0 / 12, numbers.Select(n => (n - 0.5) * (n - 0.5)).Average(), 0.003);
+    }
+
+    [Fact]
+    public void A_uniform_number_is_the_upper_53_bits_of_the_second_and_first_word()
+    {
+        (uint low, uint high, _, _) = Philox.Block(0x123456789, 0x9abcdef0, 0x12, 0, 0);
+        double expected = (((ulong)high << 32) + low) / 2048 / 9007199254740992.0;
+        Assert.Equal(expected, Philox.Uniform(0x123456789, 0x129abcdef0));
     }
 }

@@ -29,7 +29,7 @@ public sealed class BambaSessionTests
         var tokens = new List<int>();
         for (int i = 0; i < count; i++)
         {
-            tokens.Add(Greedy.Sample(logits.Row(row), i));
+            tokens.Add(Greedy.Sample(logits.Row(row), (ulong)i));
             if (i + 1 < count)
             {
                 logits = session.Decode(tokens[^1]);
@@ -82,7 +82,7 @@ public sealed class BambaSessionTests
             int count = (int)data.Shape("padded.tokens")[1];
             for (int step = 0; step < count; step++)
             {
-                int[] tokens = [.. Enumerable.Range(0, 3).Select(row => Greedy.Sample(logits.Row(row), step))];
+                int[] tokens = [.. Enumerable.Range(0, 3).Select(row => Greedy.Sample(logits.Row(row), (ulong)step))];
                 Assert.Equal(Enumerable.Range(0, 3).Select(row => Prompt(data, "padded.tokens", row)[step]), tokens);
                 if (step + 1 < count)
                 {
