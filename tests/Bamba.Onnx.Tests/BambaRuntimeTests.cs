@@ -82,7 +82,7 @@ public sealed class BambaRuntimeTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{\"do_sample\": true, \"temperature\": -1}", "Temperature")]
+    [InlineData("{\"do_sample\": true, \"temperature\": -1}", "temperature")]
     [InlineData("{\"eos_token_id\": [1.5]}", "generation_config.json")]
     [InlineData("{", "generation_config.json")]
     public void A_damaged_generation_config_is_refused(string text, string expected)

@@ -6,13 +6,15 @@ using Bamba.Onnx.Sampling;
 namespace Bamba.Onnx.Generation;
 
 /// <summary>What a model's generation_config.json says of how to generate with it.</summary>
-/// <param name="Sampling">Greedy unless the file says <c>do_sample</c>.</param>
+/// <param name="Sampling">Greedy unless the file says <c>do_sample</c>; penalties and bans of repetition hold either way, as in Hugging Face's generate.</param>
 /// <param name="EosTokenIds">The tokens that end a text.</param>
 /// <param name="MaxNewTokens">Tokens to generate at most, where the file says so.</param>
 public sealed record GenerationDefaults(SamplingOptions Sampling, ImmutableArray<int> EosTokenIds, int? MaxNewTokens)
 {
     /// <summary>Reads the file of a folder; without one, end tokens come from the configuration and generation is greedy.</summary>
-    /// <exception cref="BambaFormatException">The file is damaged or a value is out of range.</exception>
+    /// <exception cref="BambaFormatException">
+    /// The file is damaged, or a value is of the wrong kind or out of range: the message names the key.
+    /// </exception>
     public static GenerationDefaults Load(string folder, BambaConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -24,50 +26,123 @@ public sealed record GenerationDefaults(SamplingOptions Sampling, ImmutableArray
         try
         {
             using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(path));
-            JsonElement root = json.RootElement;
-            return new GenerationDefaults(
-                SamplingOf(root),
-                EosOf(root) ?? config.EosTokenIds,
-                Number(root, "max_new_tokens")?.GetInt32()
-            );
+            return Read(new Fields(json.RootElement, path), config);
         }
-        catch (Exception e)
-            when (e
-                    is JsonException
-                        or InvalidOperationException
-                        or FormatException
-                        or ArgumentOutOfRangeException
-                        or IOException
-            )
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
             throw new BambaFormatException(path, e.Message, e);
         }
     }
 
-    private static SamplingOptions SamplingOf(JsonElement root)
+    private static GenerationDefaults Read(Fields fields, BambaConfig config)
     {
-        if (!root.TryGetProperty("do_sample", out JsonElement sample) || sample.ValueKind != JsonValueKind.True)
+        SamplingOptions sampling = SamplingOptions.Greedy;
+        if (fields.Bool("do_sample") ?? false)
         {
-            return SamplingOptions.Greedy;
+            sampling = new SamplingOptions();
+            sampling = fields.Set(sampling, "temperature", fields.Number, (s, value) => s with { Temperature = value });
+            sampling = fields.Set(sampling, "top_k", fields.Int, (s, k) => s with { TopK = k == 0 ? null : k });
+            sampling = fields.Set(sampling, "top_p", fields.Number, (s, value) => s with { TopP = value });
+            sampling = fields.Set(sampling, "min_p", fields.Number, (s, value) => s with { MinP = value });
+            sampling = fields.Set(sampling, "typical_p", fields.Number, (s, value) => s with { TypicalP = value });
         }
-        return new SamplingOptions
-        {
-            Temperature = Number(root, "temperature")?.GetDouble() ?? 1,
-            TopK = Number(root, "top_k")?.GetInt32() is { } k and > 0 ? k : null,
-            TopP = Number(root, "top_p")?.GetDouble() ?? 1,
-        };
+        sampling = fields.Set(
+            sampling,
+            "repetition_penalty",
+            fields.Number,
+            (s, value) => s with { RepetitionPenalty = value }
+        );
+        sampling = fields.Set(
+            sampling,
+            "no_repeat_ngram_size",
+            fields.Int,
+            (s, value) => s with { NoRepeatNgramSize = value }
+        );
+        return new GenerationDefaults(
+            sampling,
+            fields.Ids("eos_token_id") ?? config.EosTokenIds,
+            fields.Count("max_new_tokens")
+        );
     }
 
-    private static ImmutableArray<int>? EosOf(JsonElement root) =>
-        root.TryGetProperty("eos_token_id", out JsonElement eos)
-            ? eos.ValueKind switch
-            {
-                JsonValueKind.Number => [eos.GetInt32()],
-                JsonValueKind.Array => [.. eos.EnumerateArray().Select(id => id.GetInt32())],
-                _ => null,
-            }
-            : null;
+    /// <summary>The values of the file, each null where it is absent or null.</summary>
+    private sealed class Fields
+    {
+        private readonly JsonElement root;
+        private readonly string path;
 
-    private static JsonElement? Number(JsonElement root, string key) =>
-        root.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+        public Fields(JsonElement root, string path)
+        {
+            this.root = root;
+            this.path = path;
+            if (root.ValueKind != JsonValueKind.Object)
+            {
+                throw new BambaFormatException(path, $"expected a JSON object, found {root.ValueKind}");
+            }
+        }
+
+        public bool? Bool(string key) =>
+            Find(key) switch
+            {
+                null => null,
+                { ValueKind: JsonValueKind.True } => true,
+                { ValueKind: JsonValueKind.False } => false,
+                { } value => throw Error(key, $"expected true or false, found {value.GetRawText()}"),
+            };
+
+        public double? Number(string key) =>
+            Find(key) switch
+            {
+                null => null,
+                { ValueKind: JsonValueKind.Number } value => value.GetDouble(),
+                { } value => throw Error(key, $"expected a number, found {value.GetRawText()}"),
+            };
+
+        public int? Int(string key) => Find(key) is { } value ? AsInt(key, value) : null;
+
+        public int? Count(string key) =>
+            Int(key) is { } count and < 0
+                ? throw Error(key, $"expected a count that is not negative, found {count}")
+                : Int(key);
+
+        /// <summary>An id or a list of ids.</summary>
+        public ImmutableArray<int>? Ids(string key) =>
+            Find(key) switch
+            {
+                null => null,
+                { ValueKind: JsonValueKind.Array } list => [.. list.EnumerateArray().Select(id => AsInt(key, id))],
+                { } id => [AsInt(key, id)],
+            };
+
+        /// <summary>Sets an option to a key's value where the file has it.</summary>
+        public SamplingOptions Set<T>(
+            SamplingOptions sampling,
+            string key,
+            Func<string, T?> read,
+            Func<SamplingOptions, T, SamplingOptions> with
+        )
+            where T : struct
+        {
+            try
+            {
+                return read(key) is { } value ? with(sampling, value) : sampling;
+            }
+            catch (ArgumentOutOfRangeException e)
+            {
+                // Who wrote the file knows the key, not the property that the runtime appends to the message.
+                throw Error(key, e.Message.Replace($" (Parameter '{e.ParamName}')", "", StringComparison.Ordinal), e);
+            }
+        }
+
+        private int AsInt(string key, JsonElement value) =>
+            value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number)
+                ? number
+                : throw Error(key, $"expected an integer, found {value.GetRawText()}");
+
+        private JsonElement? Find(string key) =>
+            root.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+
+        private BambaFormatException Error(string key, string problem, Exception? cause = null) =>
+            new(path, $"{key}: {problem}", cause);
+    }
 }
