@@ -24,6 +24,7 @@ internal static class CommandLine
             VerifyCommand.Create(console),
             TokenizeCommand.Create(console),
             InspectCommand.Create(console),
+            BenchCommand.Create(console),
         };
         ParseResult parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)

@@ -12,14 +12,14 @@ internal sealed class ExportProgressDisplay(CliConsole console) : IProgress<Expo
 
     // Small exports are over before a line about them would be read.
     private const long QuietBytes = 256L << 20;
-    private const int BarWidth = 30;
+    private const int BarWidth = 20;
 
     private readonly Stopwatch clock = Stopwatch.StartNew();
     private readonly Lock gate = new();
     private TimeSpan stageStart;
     private TimeSpan lastShown;
     private ExportStage stage;
-    private bool lineOpen;
+    private bool statusShown;
 
     /// <inheritdoc/>
     public void Report(ExportProgress value)
@@ -38,8 +38,8 @@ internal sealed class ExportProgressDisplay(CliConsole console) : IProgress<Expo
             lastShown = clock.Elapsed;
             if (console.ErrorIsTerminal)
             {
-                console.Error.Write($"\r{Bar(value)} {Text(value)}\u001b[K");
-                lineOpen = true;
+                console.ShowStatus($"{Bar(value)} {Text(value)}");
+                statusShown = true;
             }
             else
             {
@@ -51,9 +51,9 @@ internal sealed class ExportProgressDisplay(CliConsole console) : IProgress<Expo
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (lineOpen)
+        if (statusShown)
         {
-            console.Error.Write("\r\u001b[K");
+            console.ClearStatus();
         }
     }
 

@@ -1,0 +1,165 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using Bamba.Onnx.Cli.Benchmarking;
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter;
+
+namespace Bamba.Onnx.Cli.Commands;
+
+/// <summary><c>bamba-onnx bench [MODEL]</c>.</summary>
+internal static class BenchCommand
+{
+    private const string Markdown = "md";
+    private const string Json = "json";
+
+    public static Command Create(CliConsole console)
+    {
+        var model = new Argument<string?>("MODEL")
+        {
+            Description =
+                "An exported folder, or a checkpoint, which is exported to a cache first; without it the small model that comes along.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        Option<int[]> prompts = ListOption(
+            "--n-prompt",
+            "-p",
+            512,
+            0,
+            "Lengths of prompts, measured as pp; 0 for none."
+        );
+        Option<int[]> generations = ListOption(
+            "--n-gen",
+            "-n",
+            128,
+            0,
+            "Tokens to decode one at a time, measured as tg; 0 for none."
+        );
+        Option<int[]> batches = ListOption("--batch", "-b", 1, 1, "Rows; tokens of all rows count.");
+        Option<int[]> depths = ListOption("--n-depth", "-d", 0, 0, "Tokens in each row before the clock starts.");
+        Option<int> repetitions = NumberOption("--repetitions", "-r", "Times that each test is measured.", () => 5);
+        Option<int> threads = NumberOption(
+            "--threads",
+            "-t",
+            "Threads of one operator; the machine's cores by default.",
+            () => Machine.OfProcess().Cores
+        );
+        Option<string> output = new Option<string>("--output", "-o")
+        {
+            Description = "A Markdown table, or JSON with every sample.",
+            DefaultValueFactory = _ => Markdown,
+        }.AcceptOnlyFromAmong(Markdown, Json);
+        Option<ElementType> dtype = ExportCommand.DtypeOption();
+        var command = new Command("bench", "Measure prefill and decode, in llama-bench's terms.")
+        {
+            model,
+            prompts,
+            generations,
+            batches,
+            depths,
+            repetitions,
+            threads,
+            output,
+            dtype,
+        };
+        command.SetAction(
+            (parsed, cancellationToken) =>
+            {
+                IReadOnlyList<BenchmarkTest> tests = BenchmarkTest.Combine(
+                    parsed.GetRequiredValue(prompts),
+                    parsed.GetRequiredValue(generations),
+                    parsed.GetRequiredValue(batches),
+                    parsed.GetRequiredValue(depths)
+                );
+                string? source = parsed.GetValue(model);
+                var exportOptions = new ExportOptions { Dtype = parsed.GetValue(dtype) };
+                string folder = ModelSource.Resolve(console, source, exportOptions, cancellationToken);
+                BenchmarkTest.RequireRoom(tests, ModelManifest.Load(folder).Options.ContextLength);
+                var options = new BambaRuntimeOptions { Threads = parsed.GetValue(threads) };
+                using BambaRuntime runtime = BambaRuntime.Load(folder, options);
+                Run(
+                    console,
+                    new BenchmarkRunner(runtime, parsed.GetValue(repetitions), console.ShowStatus),
+                    BenchmarkedModel.Of(runtime, NameOf(source), parsed.GetValue(threads)),
+                    tests,
+                    parsed.GetValue(output) == Json,
+                    cancellationToken
+                );
+                return Task.FromResult(ExitCode.Success);
+            }
+        );
+        return command;
+    }
+
+    private static void Run(
+        CliConsole console,
+        BenchmarkRunner runner,
+        BenchmarkedModel model,
+        IReadOnlyList<BenchmarkTest> tests,
+        bool json,
+        CancellationToken cancellationToken
+    )
+    {
+        var machine = Machine.OfProcess();
+        var versions = ProductVersions.OfProcess();
+        var table = new BenchmarkTable(json ? TextWriter.Null : console.Out, model, tests);
+        var records = new List<BenchmarkRecord>();
+        table.WriteHead();
+        foreach (BenchmarkTest test in tests)
+        {
+            DateTime start = DateTime.UtcNow;
+            BenchmarkResult result;
+            try
+            {
+                result = runner.Run(test, cancellationToken);
+            }
+            finally
+            {
+                console.ClearStatus();
+            }
+            table.WriteRow(result);
+            records.Add(BenchmarkRecord.Of(result, model, machine, versions, start));
+        }
+        table.WriteFoot(machine, versions);
+        if (json)
+        {
+            console.Out.WriteLine(BenchmarkRecord.ToJson(records));
+        }
+    }
+
+    /// <summary>What the user calls the model: the last part of what was given, not the folder of a cache.</summary>
+    private static string NameOf(string? source) =>
+        Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(source ?? ModelSource.ShippedModel)));
+
+    private static Option<int[]> ListOption(string name, string alias, int standard, int least, string description) =>
+        new(name, alias)
+        {
+            Description = $"{description} A comma list measures each.",
+            HelpName = "N,…",
+            DefaultValueFactory = _ => [standard],
+            CustomParser = argument =>
+                [.. argument.Tokens.SelectMany(token => Numbers(argument, token.Value, name, least))],
+        };
+
+    private static Option<int> NumberOption(string name, string alias, string description, Func<int> standard) =>
+        new(name, alias)
+        {
+            Description = description,
+            HelpName = "N",
+            DefaultValueFactory = _ => standard(),
+            CustomParser = argument => Numbers(argument, argument.Tokens[0].Value, name, 1).FirstOrDefault(),
+        };
+
+    private static IEnumerable<int> Numbers(ArgumentResult argument, string text, string name, int least)
+    {
+        foreach (string part in text.Split(','))
+        {
+            if (!int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out int number) || number < least)
+            {
+                argument.AddError($"{name}: expected whole numbers of at least {least}, found '{part}'");
+                yield break;
+            }
+            yield return number;
+        }
+    }
+}
