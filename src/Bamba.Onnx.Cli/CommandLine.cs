@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Bamba.Onnx.Cli.Commands;
+using Bamba.Onnx.Cli.Completion;
+using Bamba.Onnx.Cli.Help;
 using Bamba.Onnx.Contract;
 using Microsoft.ML.OnnxRuntime;
 
@@ -25,7 +27,11 @@ internal static class CommandLine
             TokenizeCommand.Create(console),
             InspectCommand.Create(console),
             BenchCommand.Create(console),
+            CompletionCommand.Create(console),
         };
+        HelpPage.Install(root, console);
+        VersionPage.Install(root, console);
+        SuggestAction.Install(root, console);
         ParseResult parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
         {

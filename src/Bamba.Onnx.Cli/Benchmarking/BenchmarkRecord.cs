@@ -10,7 +10,10 @@ internal sealed record BenchmarkRecord
 {
     // Versions hold a plus and processors a trademark sign, which no web page needs to be saved from.
     private static readonly BenchmarkJson Json = new(
-        new JsonSerializerOptions(BenchmarkJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }
+        new JsonSerializerOptions(BenchmarkJson.Default.Options)
+        {
+            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        }
     );
 
     public required string BambaOnnxVersion { get; init; }

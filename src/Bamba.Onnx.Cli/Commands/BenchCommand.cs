@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using Bamba.Onnx.Cli.Benchmarking;
+using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
 
@@ -41,7 +42,7 @@ internal static class BenchCommand
         Option<int> threads = NumberOption(
             "--threads",
             "-t",
-            "Threads of one operator; the machine's cores by default.",
+            "Threads of one operator, by default one a core.",
             () => Machine.OfProcess().Cores
         );
         Option<string> output = new Option<string>("--output", "-o")
@@ -62,6 +63,7 @@ internal static class BenchCommand
             output,
             dtype,
         };
+        model.CompleteFolders();
         command.SetAction(
             (parsed, cancellationToken) =>
             {
@@ -134,7 +136,7 @@ internal static class BenchCommand
     private static Option<int[]> ListOption(string name, string alias, int standard, int least, string description) =>
         new(name, alias)
         {
-            Description = $"{description} A comma list measures each.",
+            Description = description,
             HelpName = "N,…",
             DefaultValueFactory = _ => [standard],
             CustomParser = argument =>

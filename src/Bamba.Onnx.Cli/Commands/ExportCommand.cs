@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
 
@@ -51,6 +52,8 @@ internal static class ExportCommand
             hiddenStates,
             contextLength,
         };
+        checkpoint.CompleteFolders();
+        output.CompleteFolders();
         command.SetAction(
             (parsed, cancellationToken) =>
             {
@@ -99,12 +102,14 @@ internal static class ExportCommand
     }
 
     /// <summary>The element type, f32 by default.</summary>
-    public static Option<ElementType> DtypeOption() =>
-        new("--dtype")
+    public static Option<ElementType> DtypeOption()
+    {
+        var option = new Option<ElementType>("--dtype")
         {
-            Description = "Element type of weights and activations. CPU runs f32 and f16; bf16 needs CUDA.",
+            // The default is the enum's first; a factory for it would show in the help under the enum's name.
+            Description =
+                "Element type of weights and activations, f32 by default. CPU runs f32 and f16; bf16 needs CUDA.",
             HelpName = "f32|f16|bf16",
-            DefaultValueFactory = _ => ElementType.Float32,
             CustomParser = argument =>
             {
                 string name = argument.Tokens.Count == 1 ? argument.Tokens[0].Value : "";
@@ -116,4 +121,8 @@ internal static class ExportCommand
                 return type;
             },
         };
+        option.CompletionSources.Clear();
+        option.CompletionSources.Add("f32", "f16", "bf16");
+        return option;
+    }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Cli.Inspection;
 using Spectre.Console;
 
@@ -12,6 +13,7 @@ internal static class InspectCommand
         var folder = new Argument<string>("FOLDER") { Description = "An exported folder." };
         var json = new Option<bool>("--json") { Description = "Print as JSON." };
         var command = new Command("inspect", "Tell what an exported folder holds.") { folder, json };
+        folder.CompleteFolders();
         command.SetAction(parsed =>
         {
             ModelInspection inspection = ModelInspection.Of(parsed.GetRequiredValue(folder));

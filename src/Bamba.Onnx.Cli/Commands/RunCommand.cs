@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Numerics;
+using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
 using Bamba.Onnx.Generation;
@@ -43,6 +44,7 @@ internal static class RunCommand
         RefuseNegative(temperature);
         Option<ElementType> dtype = ExportCommand.DtypeOption();
         var command = new Command("run", "Continue a text.") { model, prompt, maxTokens, temperature, seed, dtype };
+        model.CompleteFolders();
         command.SetAction(
             async (parsed, cancellationToken) =>
             {

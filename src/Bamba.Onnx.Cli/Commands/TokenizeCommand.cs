@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Text;
 
 namespace Bamba.Onnx.Cli.Commands;
@@ -25,6 +26,7 @@ internal static class TokenizeCommand
             folder,
             decode,
         };
+        folder.CompleteFolders();
         command.SetAction(
             async (parsed, cancellationToken) =>
             {

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Cli.Verification;
 
 namespace Bamba.Onnx.Cli.Commands;
@@ -23,6 +24,8 @@ internal static class VerifyCommand
             reference,
             json,
         };
+        folder.CompleteFolders();
+        reference.CompleteFolders();
         command.SetAction(
             (parsed, cancellationToken) =>
             {

@@ -9,7 +9,12 @@ internal static class FolderCompletions
     private const string Home = "~/";
 
     /// <summary>Lets an argument's proposals be folders.</summary>
-    public static void CompleteFolders(this Argument argument) => argument.CompletionSources.Add(Propose);
+    public static void CompleteFolders(this Argument argument)
+    {
+        // Without a name for the help, the help would list the folders that happen to be there.
+        argument.HelpName ??= argument.Name;
+        argument.CompletionSources.Add(Propose);
+    }
 
     /// <summary>Lets the proposals for an option's value be folders.</summary>
     public static void CompleteFolders(this Option option) => option.CompletionSources.Add(Propose);
