@@ -5,11 +5,21 @@ internal sealed record CliRun(int ExitCode, string Out, string Error)
 {
     public static Task<CliRun> Of(params string[] args) => With("", args);
 
-    public static async Task<CliRun> With(string input, params string[] args)
+    public static Task<CliRun> With(string input, params string[] args) =>
+        On(isTerminal: false, width: 80, input, args);
+
+    /// <summary>A run that believes both of its outputs to be a terminal.</summary>
+    public static Task<CliRun> OnTerminal(int width, params string[] args) => On(isTerminal: true, width, "", args);
+
+    private static async Task<CliRun> On(bool isTerminal, int width, string input, string[] args)
     {
         var output = new StringWriter { NewLine = "\n" };
         var error = new StringWriter { NewLine = "\n" };
-        var console = new CliConsole(new StringReader(input), output, error, ErrorIsTerminal: false);
+        var console = new CliConsole(new StringReader(input), output, error, isTerminal)
+        {
+            OutIsTerminal = isTerminal,
+            Width = width,
+        };
         int exitCode = await CommandLine.RunAsync(args, console, TestContext.Current.CancellationToken);
         return new CliRun(exitCode, output.ToString(), error.ToString());
     }

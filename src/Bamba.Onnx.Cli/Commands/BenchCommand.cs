@@ -140,7 +140,7 @@ internal static class BenchCommand
             HelpName = "N,…",
             DefaultValueFactory = _ => [standard],
             CustomParser = argument =>
-                [.. argument.Tokens.SelectMany(token => Numbers(argument, token.Value, name, least))],
+                [.. argument.Tokens.SelectMany(token => Numbers(argument, token.Value.Split(','), name, least))],
         };
 
     private static Option<int> NumberOption(string name, string alias, string description, Func<int> standard) =>
@@ -149,16 +149,16 @@ internal static class BenchCommand
             Description = description,
             HelpName = "N",
             DefaultValueFactory = _ => standard(),
-            CustomParser = argument => Numbers(argument, argument.Tokens[0].Value, name, 1).FirstOrDefault(),
+            CustomParser = argument => Numbers(argument, [argument.Tokens[0].Value], name, 1).FirstOrDefault(),
         };
 
-    private static IEnumerable<int> Numbers(ArgumentResult argument, string text, string name, int least)
+    private static IEnumerable<int> Numbers(ArgumentResult argument, string[] parts, string name, int least)
     {
-        foreach (string part in text.Split(','))
+        foreach (string part in parts)
         {
             if (!int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out int number) || number < least)
             {
-                argument.AddError($"{name}: expected whole numbers of at least {least}, found '{part}'");
+                argument.AddError($"{name}: expected a whole number of at least {least}, found '{part}'");
                 yield break;
             }
             yield return number;
