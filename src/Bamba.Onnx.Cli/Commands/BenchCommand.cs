@@ -9,91 +9,112 @@ using Bamba.Onnx.Exporter;
 namespace Bamba.Onnx.Cli.Commands;
 
 /// <summary><c>bamba-onnx bench [MODEL]</c>.</summary>
-internal static class BenchCommand
+internal sealed class BenchCommand
 {
     private const string Markdown = "md";
     private const string Json = "json";
 
+    private readonly Argument<string?> model = new("MODEL")
+    {
+        Description =
+            "An exported folder, or a checkpoint, which is exported to a cache first; without it the small model that comes along.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+    private readonly Option<int[]> prompts = ListOption(
+        "--n-prompt",
+        "-p",
+        512,
+        0,
+        "Lengths of prompts, measured as pp; 0 for none."
+    );
+    private readonly Option<int[]> generations = ListOption(
+        "--n-gen",
+        "-n",
+        128,
+        0,
+        "Tokens to decode one at a time, measured as tg; 0 for none."
+    );
+    private readonly Option<int[]> batches = ListOption("--batch", "-b", 1, 1, "Rows; tokens of all rows count.");
+    private readonly Option<int[]> depths = ListOption(
+        "--n-depth",
+        "-d",
+        0,
+        0,
+        "Tokens in each row before the clock starts."
+    );
+    private readonly Option<int> repetitions = NumberOption(
+        "--repetitions",
+        "-r",
+        "Times that each test is measured.",
+        () => 5
+    );
+    private readonly Option<int> threads = NumberOption(
+        "--threads",
+        "-t",
+        "Threads of one operator, by default one a core.",
+        () => Machine.OfProcess().Cores
+    );
+    private readonly Option<string> output = new Option<string>("--output", "-o")
+    {
+        Description = "A Markdown table, or JSON with every sample.",
+        DefaultValueFactory = _ => Markdown,
+    }.AcceptOnlyFromAmong(Markdown, Json);
+    private readonly Option<ElementType> dtype = ExportCommand.DtypeOption();
+
+    private BenchCommand() { }
+
     public static Command Create(CliConsole console)
     {
-        var model = new Argument<string?>("MODEL")
-        {
-            Description =
-                "An exported folder, or a checkpoint, which is exported to a cache first; without it the small model that comes along.",
-            Arity = ArgumentArity.ZeroOrOne,
-        };
-        Option<int[]> prompts = ListOption(
-            "--n-prompt",
-            "-p",
-            512,
-            0,
-            "Lengths of prompts, measured as pp; 0 for none."
-        );
-        Option<int[]> generations = ListOption(
-            "--n-gen",
-            "-n",
-            128,
-            0,
-            "Tokens to decode one at a time, measured as tg; 0 for none."
-        );
-        Option<int[]> batches = ListOption("--batch", "-b", 1, 1, "Rows; tokens of all rows count.");
-        Option<int[]> depths = ListOption("--n-depth", "-d", 0, 0, "Tokens in each row before the clock starts.");
-        Option<int> repetitions = NumberOption("--repetitions", "-r", "Times that each test is measured.", () => 5);
-        Option<int> threads = NumberOption(
-            "--threads",
-            "-t",
-            "Threads of one operator, by default one a core.",
-            () => Machine.OfProcess().Cores
-        );
-        Option<string> output = new Option<string>("--output", "-o")
-        {
-            Description = "A Markdown table, or JSON with every sample.",
-            DefaultValueFactory = _ => Markdown,
-        }.AcceptOnlyFromAmong(Markdown, Json);
-        Option<ElementType> dtype = ExportCommand.DtypeOption();
+        var it = new BenchCommand();
+        it.model.CompleteFolders();
         var command = new Command("bench", "Measure prefill and decode, in llama-bench's terms.")
         {
-            model,
-            prompts,
-            generations,
-            batches,
-            depths,
-            repetitions,
-            threads,
-            output,
-            dtype,
+            it.model,
+            it.prompts,
+            it.generations,
+            it.batches,
+            it.depths,
+            it.repetitions,
+            it.threads,
+            it.output,
+            it.dtype,
         };
-        model.CompleteFolders();
         command.SetAction(
             (parsed, cancellationToken) =>
             {
-                IReadOnlyList<BenchmarkTest> tests = BenchmarkTest.Combine(
-                    parsed.GetRequiredValue(prompts),
-                    parsed.GetRequiredValue(generations),
-                    parsed.GetRequiredValue(batches),
-                    parsed.GetRequiredValue(depths)
-                );
-                string? source = parsed.GetValue(model);
-                var exportOptions = new ExportOptions { Dtype = parsed.GetValue(dtype) };
-                string folder = ModelSource.Resolve(console, source, exportOptions, cancellationToken);
-                BenchmarkTest.RequireRoom(tests, ModelManifest.Load(folder).Options.ContextLength);
-                var options = new BambaRuntimeOptions { Threads = parsed.GetValue(threads) };
-                using BambaRuntime runtime = BambaRuntime.Load(folder, options);
-                Run(
-                    console,
-                    new BenchmarkRunner(runtime, parsed.GetValue(repetitions), console.ShowStatus),
-                    BenchmarkedModel.Of(runtime, NameOf(source), parsed.GetValue(threads)),
-                    tests,
-                    parsed.GetValue(output) == Json,
-                    cancellationToken
-                );
+                it.Run(console, parsed, cancellationToken);
                 return Task.FromResult(ExitCode.Success);
             }
         );
         return command;
     }
 
-    private static void Run(
+    private void Run(CliConsole console, ParseResult parsed, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<BenchmarkTest> tests = BenchmarkTest.Combine(
+            parsed.GetRequiredValue(prompts),
+            parsed.GetRequiredValue(generations),
+            parsed.GetRequiredValue(batches),
+            parsed.GetRequiredValue(depths)
+        );
+        string? source = parsed.GetValue(model);
+        var exportOptions = new ExportOptions { Dtype = parsed.GetValue(dtype) };
+        string folder = ModelSource.Resolve(console, source, exportOptions, cancellationToken);
+        // Before the model is loaded, which may take longer than reading the message.
+        BenchmarkTest.RequireRoom(tests, ModelManifest.Load(folder).Options.ContextLength);
+        int threadCount = parsed.GetValue(threads);
+        using BambaRuntime runtime = BambaRuntime.Load(folder, new BambaRuntimeOptions { Threads = threadCount });
+        Measure(
+            console,
+            new BenchmarkRunner(runtime, parsed.GetValue(repetitions), console.ShowStatus),
+            BenchmarkedModel.Of(runtime, NameOf(source), threadCount),
+            tests,
+            parsed.GetValue(output) == Json,
+            cancellationToken
+        );
+    }
+
+    private static void Measure(
         CliConsole console,
         BenchmarkRunner runner,
         BenchmarkedModel model,
