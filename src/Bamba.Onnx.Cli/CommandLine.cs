@@ -75,7 +75,7 @@ internal static class CommandLine
         };
 
     /// <summary>The message without the name of a parameter, which means nothing on a command line.</summary>
-    private static string WithoutParameter(ArgumentException e) =>
+    public static string WithoutParameter(ArgumentException e) =>
         e.ParamName is null
             ? e.Message
             : e.Message.Replace($" (Parameter '{e.ParamName}')", "", StringComparison.Ordinal);

@@ -135,4 +135,83 @@ public sealed class RunCommandTests
         Assert.Contains("bfloat16", run.Error);
         Assert.Contains("--dtype f32", run.Error);
     }
+
+    [Fact]
+    public async Task Events_tell_the_text_token_by_token()
+    {
+        string[] args = ["run", Model, "--prompt", "ROMEO:", "--max-tokens", "12"];
+        CliRun run = await CliRun.Of([.. args, "--temperature", "0", "--json", "--logprobs", "2", "--stop", "zzz"]);
+        JsonElement[] events =
+        [
+            .. run
+                .Out.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Select(line => JsonDocument.Parse(line).RootElement),
+        ];
+        Assert.Equal(
+            ["start", .. Enumerable.Repeat("token", 12), "end"],
+            events.Select(line => line.GetProperty("event").GetString())
+        );
+        JsonElement end = events[^1];
+        Assert.Equal("max_new_tokens", end.GetProperty("finish_reason").GetString());
+        Assert.Equal(12, end.GetProperty("generated_tokens").GetInt32());
+        string text = string.Concat(events[1..^1].Select(token => token.GetProperty("text").GetString()));
+        Assert.Equal(text, end.GetProperty("text").GetString());
+        CliRun plain = await CliRun.Of([.. args, "--temperature", "0"]);
+        Assert.Equal(("ROMEO:" + text).TrimEnd('\n'), plain.Out.TrimEnd('\n'));
+        Assert.All(
+            events[1..^1],
+            token =>
+            {
+                Assert.Equal(2, token.GetProperty("alternatives").GetArrayLength());
+                Assert.Equal(
+                    token.GetProperty("log_probability").GetDouble(),
+                    token.GetProperty("alternatives")[0].GetProperty("log_probability").GetDouble()
+                );
+            }
+        );
+    }
+
+    [Fact]
+    public async Task The_seed_that_events_tell_repeats_the_text()
+    {
+        string[] args = ["run", Model, "--prompt", "ROMEO:", "--max-tokens", "20", "--json"];
+        static JsonElement Line(CliRun run, Index line) =>
+            JsonDocument.Parse(run.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries)[line]).RootElement;
+        CliRun first = await CliRun.Of(args);
+        ulong seed = Line(first, 0).GetProperty("seed").GetUInt64();
+        CliRun second = await CliRun.Of([.. args, "--seed", $"{seed}"]);
+        Assert.Equal(Line(first, ^1).GetProperty("text").GetString(), Line(second, ^1).GetProperty("text").GetString());
+    }
+
+    [Fact]
+    public async Task A_stop_string_ends_the_text_and_a_forbidden_token_does_not_come()
+    {
+        string[] args = ["run", Model, "--prompt", "ROMEO:", "--max-tokens", "20", "--temperature", "0"];
+        string whole = (await CliRun.Of(args)).Out;
+        string stop = whole[12..16];
+        string stopped = (await CliRun.Of([.. args, "--stop", stop])).Out;
+        Assert.Equal(
+            whole[..whole.IndexOf(stop, "ROMEO:".Length, StringComparison.Ordinal)].TrimEnd('\n'),
+            stopped.TrimEnd('\n')
+        );
+        CliRun json = await CliRun.Of([.. args, "--json"]);
+        int id = JsonDocument.Parse(json.Out.Split('\n')[1]).RootElement.GetProperty("id").GetInt32();
+        CliRun without = await CliRun.Of([.. args, "--json", "--logit-bias", $"{id}=-inf"]);
+        Assert.DoesNotContain($"\"id\":{id},", without.Out);
+    }
+
+    [Theory]
+    [InlineData("--top-p", "1.5", "--top-p: expected a share")]
+    [InlineData("--top-k", "0", "--top-k: expected")]
+    [InlineData("--min-p", "-1", "--min-p: expected")]
+    [InlineData("--repetition-penalty", "0", "--repetition-penalty: expected")]
+    [InlineData("--logit-bias", "x=1", "--logit-bias: expected a token id")]
+    [InlineData("--stop", "", "expected stop strings with text")]
+    [InlineData("--device", "tpu", "tpu")]
+    public async Task A_value_out_of_range_is_wrong_usage(string option, string value, string expected)
+    {
+        CliRun run = await CliRun.Of("run", Model, "--prompt", "a", option, value);
+        Assert.Equal((2, ""), (run.ExitCode, run.Out));
+        Assert.Contains(expected, run.Error);
+    }
 }

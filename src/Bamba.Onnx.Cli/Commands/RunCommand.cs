@@ -1,11 +1,13 @@
 using System.CommandLine;
+using System.Diagnostics;
 using System.Globalization;
 using System.Numerics;
+using System.Security.Cryptography;
+using System.Text;
 using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
 using Bamba.Onnx.Generation;
-using Bamba.Onnx.Sampling;
 
 namespace Bamba.Onnx.Cli.Commands;
 
@@ -30,20 +32,39 @@ internal static class RunCommand
             Description = "Tokens to write at most; the model's own habit by default.",
             HelpName = "N",
         };
-        var temperature = new Option<double?>("--temperature", "-t")
-        {
-            Description = "0 always takes the likeliest token, more is wilder; the model's own habit by default.",
-            HelpName = "T",
-        };
-        var seed = new Option<ulong?>("--seed", "-s")
-        {
-            Description = "Makes the random choices repeatable; a fresh one by default.",
-            HelpName = "S",
-        };
         RefuseNegative(maxTokens);
-        RefuseNegative(temperature);
+        var sampling = new SamplingArguments();
+        var stop = new Option<string[]>("--stop")
+        {
+            Description = "Text that ends the writing and is not shown; may be given again.",
+            HelpName = "TEXT",
+            DefaultValueFactory = _ => [],
+        };
+        var ignoreEos = new Option<bool>("--ignore-eos") { Description = "Write on past the model's end tokens." };
+        var logprobs = new Option<int?>("--logprobs")
+        {
+            Description = "With --json: each token's log probability and its N likeliest alternatives.",
+            HelpName = "N",
+        };
+        RefuseNegative(logprobs);
+        var threads = new Option<int?>("--threads")
+        {
+            Description = "Threads of an operator; one a core by default.",
+            HelpName = "N",
+        };
+        var device = new Option<string>("--device")
+        {
+            Description = "Where the model runs; auto takes the best there is. This version runs on the processor.",
+            DefaultValueFactory = _ => "auto",
+        }.AcceptOnlyFromAmong("auto", "cpu");
+        var json = new Option<bool>("--json") { Description = "Write an event a line: start, each token, end." };
         Option<ElementType> dtype = ExportCommand.DtypeOption();
-        var command = new Command("run", "Continue a text.") { model, prompt, maxTokens, temperature, seed, dtype };
+        var command = new Command("run", "Continue a text.") { model, prompt, maxTokens };
+        sampling.AddTo(command);
+        foreach (Option option in (Option[])[stop, ignoreEos, logprobs, json, device, threads, dtype])
+        {
+            command.Options.Add(option);
+        }
         model.CompleteFolders();
         command.SetAction(
             async (parsed, cancellationToken) =>
@@ -62,18 +83,23 @@ internal static class RunCommand
                         "expected a prompt, by --prompt or on standard input, found an empty one"
                     );
                 }
-                using BambaRuntime runtime = BambaRuntime.Load(folder);
-                SamplingOptions sampling = runtime.Defaults.Sampling;
-                if (parsed.GetValue(temperature) is { } chosen)
-                {
-                    sampling = sampling with { Temperature = chosen };
-                }
+                var runtimeOptions = new BambaRuntimeOptions { Threads = parsed.GetValue(threads) };
+                using BambaRuntime runtime = await BambaRuntime
+                    .LoadAsync(folder, runtimeOptions, cancellationToken)
+                    .ConfigureAwait(false);
                 var options = new GenerationOptions
                 {
                     MaxNewTokens = parsed.GetValue(maxTokens),
-                    Sampling = sampling with { Seed = parsed.GetValue(seed) },
+                    Sampling = sampling.Read(parsed, runtime.Defaults.Sampling),
+                    StopStrings = [.. parsed.GetValue(stop) ?? []],
+                    EosTokenIds = parsed.GetValue(ignoreEos) ? [] : null,
+                    LogProbabilities = parsed.GetValue(logprobs),
                 };
-                await WriteAsync(console, runtime, text, options, cancellationToken).ConfigureAwait(false);
+                await (
+                    parsed.GetValue(json)
+                        ? WriteEventsAsync(console, runtime, text, options, cancellationToken)
+                        : WriteTextAsync(console, runtime, text, options, cancellationToken)
+                ).ConfigureAwait(false);
                 return ExitCode.Success;
             }
         );
@@ -95,7 +121,7 @@ internal static class RunCommand
             }
         });
 
-    private static async Task WriteAsync(
+    private static async Task WriteTextAsync(
         CliConsole console,
         BambaRuntime runtime,
         string prompt,
@@ -119,5 +145,41 @@ internal static class RunCommand
         {
             await console.Out.WriteLineAsync().ConfigureAwait(false);
         }
+    }
+
+    private static async Task WriteEventsAsync(
+        CliConsole console,
+        BambaRuntime runtime,
+        string prompt,
+        GenerationOptions options,
+        CancellationToken cancellationToken
+    )
+    {
+        // Drawn here and not by the sampler, so that a text that turned out well can be had again.
+        ulong seed = options.Sampling!.Seed ?? BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
+        options = options with { Sampling = options.Sampling with { Seed = seed } };
+        int promptTokens = runtime.Tokenizer.Encode(prompt).Length;
+        long start = Stopwatch.GetTimestamp();
+        TimeSpan first = TimeSpan.Zero;
+        var text = new StringBuilder();
+        int count = 0;
+        FinishReason? reason = null;
+        await WriteAsync(new StartEvent(runtime.Folder, promptTokens, seed)).ConfigureAwait(false);
+        await foreach (
+            GeneratedToken token in runtime
+                .GenerateTokensAsync([prompt], options, cancellationToken)
+                .ConfigureAwait(false)
+        )
+        {
+            first = count++ == 0 ? Stopwatch.GetElapsedTime(start) : first;
+            text.Append(token.Text);
+            reason = token.FinishReason;
+            await WriteAsync(TokenEvent.Of(token)).ConfigureAwait(false);
+        }
+        double seconds = (Stopwatch.GetElapsedTime(start) - first).TotalSeconds;
+        double? speed = count > 1 ? (count - 1) / seconds : null;
+        await WriteAsync(new EndEvent(text.ToString(), reason, count, first.TotalSeconds, speed)).ConfigureAwait(false);
+
+        Task WriteAsync(RunEvent written) => console.Out.WriteLineAsync(written.ToJson());
     }
 }

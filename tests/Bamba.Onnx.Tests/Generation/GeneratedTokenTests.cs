@@ -224,28 +224,29 @@ public sealed class GeneratedTokenTests : IDisposable
     [Fact]
     public async Task A_token_costs_little_outside_ONNX_Runtime()
     {
-        using BambaSession session = runtime.CreateSession(contextLength: 1200);
+        const int Count = 1000;
+        using BambaSession session = runtime.CreateSession(contextLength: Count + 3);
         ReadOnlyMemory<int>[] prompt = [new[] { 5, 6, 7 }];
-        GenerationOptions options = Greedy(500) with { EosTokenIds = [] };
-        var best = TimeSpan.MaxValue;
-        // The least of a few: what else the machine does is not the library's time.
-        for (int attempt = 0; attempt < 5; attempt++)
+        var outside = new List<TimeSpan>(Count);
+        long start = 0;
+        long inside = 0;
+        await foreach (
+            GeneratedToken _ in session.GenerateTokensAsync(prompt, Greedy(Count) with { EosTokenIds = [] }, Token)
+        )
         {
-            session.Reset();
-            long inside = session.RunTicks;
-            long start = Stopwatch.GetTimestamp();
-            int count = 0;
-            await foreach (GeneratedToken _ in session.GenerateTokensAsync(prompt, options, Token))
+            if (start > 0)
             {
-                count++;
+                outside.Add(Stopwatch.GetElapsedTime(start) - Stopwatch.GetElapsedTime(inside, session.RunTicks));
             }
-            TimeSpan outside = Stopwatch.GetElapsedTime(start) - Stopwatch.GetElapsedTime(0, session.RunTicks - inside);
-            best = outside / count < best ? outside / count : best;
+            (start, inside) = (Stopwatch.GetTimestamp(), session.RunTicks);
         }
-        TestContext.Current.SendDiagnosticMessage($"{best.TotalMicroseconds:F1} µs a token outside ONNX Runtime");
+        outside.Sort();
+        // The median: what else the machine does lies in the upper tail.
+        TimeSpan median = outside[outside.Count / 2];
+        TestContext.Current.SendDiagnosticMessage($"{median.TotalMicroseconds:F1} µs a token outside ONNX Runtime");
         Assert.True(
-            best < TimeSpan.FromMicroseconds(20),
-            $"{best.TotalMicroseconds:F1} µs a token outside ONNX Runtime"
+            median < TimeSpan.FromMicroseconds(20),
+            $"{median.TotalMicroseconds:F1} µs a token outside ONNX Runtime"
         );
     }
 }
