@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
@@ -12,8 +11,6 @@ namespace Bamba.Onnx.Benchmarks;
 /// <summary>Peak private memory (RssAnon over the idle process) and time of exporting checkpoints of the 9B architecture, cut to size.</summary>
 internal static class ExportMemory
 {
-    private static readonly string Result = Path.Combine(TestData.Root, "tests", "measured", "export-memory.json");
-
     public static void Measure(IEnumerable<string> sizes)
     {
         // A first export loads libtorch and warms code up; what that takes belongs to the idle process.
@@ -33,13 +30,11 @@ internal static class ExportMemory
         {
             ["what"] =
                 "peak private memory (RssAnon over the idle process) of one export, synthetic bf16 checkpoint, one run each",
-            ["machine"] =
-                $"{Environment.ProcessorCount} cores, {RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}",
+            ["machine"] = Measured.Machine,
             ["limit_bytes"] = 400_000_000,
             ["runs"] = runs,
         };
-        Directory.CreateDirectory(Path.GetDirectoryName(Result)!);
-        File.WriteAllText(Result, result.ToJsonString(new() { WriteIndented = true }) + "\n");
+        Measured.Write("export-memory.json", result);
     }
 
     private static JsonObject Measure(long bytes, ElementType dtype)

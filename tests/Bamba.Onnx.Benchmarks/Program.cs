@@ -8,11 +8,15 @@ switch (args)
     case ["sampling"]:
         SamplingTime.Measure();
         return 0;
+    case ["token-overhead"]:
+        await TokenOverhead.MeasureAsync();
+        return 0;
     default:
         Console.Error.WriteLine(
             """
             usage: export-memory [BYTES...]   peak private memory of exporting synthetic checkpoints
                    sampling                   median time to choose a token
+                   token-overhead             time of a generated token outside ONNX Runtime
             """
         );
         return 2;
