@@ -20,20 +20,12 @@ public sealed class ThreadRuleTests : IDisposable
     public async Task A_second_thread_in_a_session_is_refused_and_changes_nothing()
     {
         using BambaSession session = runtime.CreateSession(contextLength: LongPrompt.Length + 1);
-        Task<Logits> running = Task.Run(() => session.Prefill(LongPrompt), TestContext.Current.CancellationToken);
-        string message = "";
-        while (message.Length == 0 && !running.IsCompleted)
-        {
-            try
-            {
-                session.Reset();
-            }
-            catch (InvalidOperationException e)
-            {
-                message = e.Message;
-            }
-        }
-        Assert.Contains("one call of a session at a time", message);
+        var rows = new WatchedRows(LongPrompt);
+        Task<Logits> running = Task.Run(() => session.Prefill(rows), TestContext.Current.CancellationToken);
+        await rows.WaitUntilReadAsync();
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(session.Reset);
+        Assert.Contains("one call of a session at a time", error.Message);
+        rows.LetGo();
         float[] found = (await running).Row(0).ToArray();
         using BambaSession alone = runtime.CreateSession(contextLength: LongPrompt.Length);
         Assert.Equal(alone.Prefill(LongPrompt).Row(0).ToArray(), found);
@@ -79,24 +71,40 @@ public sealed class ThreadRuleTests : IDisposable
     public async Task Disposal_during_a_prefill_ends_it_early_and_frees_the_session()
     {
         BambaSession session = runtime.CreateSession(contextLength: LongPrompt.Length);
-        Task running = Task.Run(() => session.Prefill(LongPrompt), TestContext.Current.CancellationToken);
-        SpinWait.SpinUntil(() => IsBusy(session) || running.IsCompleted, 5000);
+        var rows = new WatchedRows(LongPrompt);
+        Task running = Task.Run(() => session.Prefill(rows), TestContext.Current.CancellationToken);
+        await rows.WaitUntilReadAsync();
+        rows.LetGo();
         session.Dispose();
         await Assert.ThrowsAsync<ObjectDisposedException>(() => running);
         Assert.Throws<ObjectDisposedException>(() => session.Decode(1));
     }
 
-    private static bool IsBusy(BambaSession session)
+    /// <summary>Rows that a call stops at when it reads them, so that it is certain to be inside the session.</summary>
+    private sealed class WatchedRows(ReadOnlyMemory<int> row) : IReadOnlyList<ReadOnlyMemory<int>>
     {
-        try
+        private readonly TaskCompletionSource read = new();
+        private readonly TaskCompletionSource go = new();
+
+        public int Count => 1;
+
+        public ReadOnlyMemory<int> this[int index]
         {
-            session.Reset();
-            return false;
+            get
+            {
+                read.TrySetResult();
+                go.Task.Wait();
+                return row;
+            }
         }
-        catch (InvalidOperationException)
-        {
-            return true;
-        }
+
+        public Task WaitUntilReadAsync() => read.Task;
+
+        public void LetGo() => go.SetResult();
+
+        public IEnumerator<ReadOnlyMemory<int>> GetEnumerator() => Enumerable.Repeat(row, 1).GetEnumerator();
+
+        System.Collections.IEnumerator System.Collections.IEnumerable.GetEnumerator() => GetEnumerator();
     }
 
     [Fact]
