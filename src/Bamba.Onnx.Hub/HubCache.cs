@@ -47,14 +47,10 @@ public sealed class HubCache
     {
         ArgumentNullException.ThrowIfNull(id);
         RepositoryFolder repository = RepositoryFolder.Of(Folder, id);
-        if (!Directory.Exists(repository.Path))
-        {
-            throw new BambaFormatException(Folder, $"has no model {id.Repository}; {Advice(id)}");
-        }
-        string commit = CommitOf(repository, id);
+        string commit = CommitOf(id);
         if (!Directory.Exists(repository.Snapshot(commit)))
         {
-            throw NoRevision(repository, id);
+            throw !Directory.Exists(repository.Path) ? NoModel(id) : NoRevision(repository, id);
         }
         HubSnapshot snapshot = SnapshotOf(repository, id, commit);
         return snapshot.Problem(content) is { } problem
@@ -65,11 +61,20 @@ public sealed class HubCache
             : snapshot;
     }
 
-    private static string CommitOf(RepositoryFolder repository, HubModelId id)
+    /// <summary>The commit that a model's revision means here, whether its files are here or not.</summary>
+    /// <param name="id">The model.</param>
+    /// <exception cref="BambaFormatException">The model or the revision is not here, or is ambiguous.</exception>
+    public string CommitOf(HubModelId id)
     {
+        ArgumentNullException.ThrowIfNull(id);
         if (id.IsAtCommit)
         {
             return id.Revision;
+        }
+        RepositoryFolder repository = RepositoryFolder.Of(Folder, id);
+        if (!Directory.Exists(repository.Path))
+        {
+            throw NoModel(id);
         }
         if (repository.CommitOfBranch(id.Revision) is { } commit)
         {
@@ -94,6 +99,12 @@ public sealed class HubCache
             ),
         };
     }
+
+    /// <summary>The folder of a model's files at a commit, whether it is there or not.</summary>
+    public string FolderOf(HubModelId id, string commit) => RepositoryFolder.Of(Folder, id).Snapshot(commit);
+
+    private BambaFormatException NoModel(HubModelId id) =>
+        new(Folder, $"has no model {id.Repository}, nor is there a folder of that name; {Advice(id)}");
 
     private static BambaFormatException NoRevision(RepositoryFolder repository, HubModelId id)
     {

@@ -9,6 +9,9 @@ public sealed record HubSettings
     /// <summary>Hugging Face's public hub.</summary>
     public static Uri PublicEndpoint { get; } = new("https://huggingface.co");
 
+    /// <summary>The settings of a user who set no variable.</summary>
+    public static HubSettings Default { get; } = From(_ => null);
+
     /// <summary>Hugging Face's cache: <c>HF_HUB_CACHE</c>, else <c>hub</c> in Hugging Face's home.</summary>
     public required string HubCacheFolder { get; init; }
 
