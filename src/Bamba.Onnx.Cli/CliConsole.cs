@@ -18,6 +18,9 @@ internal sealed record CliConsole(TextReader In, TextWriter Out, TextWriter Erro
     /// <summary>Whether standard output is a terminal where text may be styled.</summary>
     public bool OutIsTerminal { get; init; }
 
+    /// <summary>The value of an environment variable, null where it is not set.</summary>
+    public Func<string, string?> Variable { get; init; } = Environment.GetEnvironmentVariable;
+
     /// <summary>Columns of a line of prose.</summary>
     public int Width { get; init; } = WidthWithoutTerminal;
 

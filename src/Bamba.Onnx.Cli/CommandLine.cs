@@ -4,6 +4,7 @@ using Bamba.Onnx.Cli.Commands;
 using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Cli.Help;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Hub;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Bamba.Onnx.Cli;
@@ -27,6 +28,7 @@ internal static class CommandLine
             TokenizeCommand.Create(console),
             InspectCommand.Create(console),
             BenchCommand.Create(console),
+            ListCommand.Create(console),
             CompletionCommand.Create(console),
         };
         HelpPage.Install(root, console);
@@ -66,7 +68,7 @@ internal static class CommandLine
         e switch
         {
             OperationCanceledException => (ExitCode.Cancelled, "cancelled"),
-            BambaFormatException => (ExitCode.BadInput, $"error: {e.Message}"),
+            BambaFormatException or HubException => (ExitCode.BadInput, $"error: {e.Message}"),
             BambaException => (ExitCode.WrongUsage, $"error: {e.Message}"),
             ArgumentException argument => (ExitCode.WrongUsage, $"error: {WithoutParameter(argument)}"),
             IOException or UnauthorizedAccessException => (ExitCode.BadInput, $"error: {e.Message}"),

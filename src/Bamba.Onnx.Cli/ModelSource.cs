@@ -1,90 +1,80 @@
-using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using Bamba.Onnx.Cli.Commands;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
+using Bamba.Onnx.Hub;
 
 namespace Bamba.Onnx.Cli;
 
-/// <summary>Finds the model folder behind an argument: the folder itself, or the export of a checkpoint, made once and kept.</summary>
+/// <summary>
+/// Finds the model that a user asks for: a folder, or a model of the hub, downloaded where that is allowed. A checkpoint becomes an
+/// export, made once and kept.
+/// </summary>
 internal static class ModelSource
 {
-    /// <summary>The folder of kept exports, overridden by this variable.</summary>
-    public const string CacheVariable = "BAMBA_ONNX_CACHE";
-
     /// <summary>The small model that comes with the command.</summary>
     public static string ShippedModel => Path.Combine(AppContext.BaseDirectory, "models", "bamba-tiny-shakespeare");
 
-    /// <summary>A model folder for an exported folder, a checkpoint folder, or nothing: the shipped model.</summary>
-    /// <exception cref="BambaFormatException">The folder is neither.</exception>
-    public static string Resolve(
+    // Another build may write other graphs.
+    private static string ExporterBuild => typeof(BambaExporter).Module.ModuleVersionId.ToString("N");
+
+    /// <summary>The exported folder of a model.</summary>
+    /// <exception cref="BambaFormatException">There is no such model.</exception>
+    /// <exception cref="HubException">The hub does not give it.</exception>
+    public static async Task<string> ResolveAsync(
         CliConsole console,
-        string? folder,
+        ModelRequest request,
         ExportOptions options,
         CancellationToken cancellationToken
     )
     {
-        folder ??= ShippedModel;
-        if (File.Exists(Path.Combine(folder, ModelFiles.Manifest)))
+        var settings = HubSettings.From(console.Variable);
+        var exports = new ExportCache(settings.ExportCacheFolder);
+        LocatedModel located = await LocateAsync(console, request, HubContent.Model, cancellationToken)
+            .ConfigureAwait(false);
+        if (located.IsExported)
         {
-            return folder;
+            return located.Folder;
         }
-        if (!Directory.Exists(folder))
+        KeptExport kept = await exports
+            .GetOrMakeAsync(
+                ExportSource.Of(located.Folder),
+                options.Dtype ?? ElementType.Float32,
+                ExporterBuild,
+                target =>
+                {
+                    console.Error.WriteLine($"exporting {request.Model ?? located.Folder} to {exports.Folder}");
+                    ExportCommand.Run(console, located.Folder, target, options, cancellationToken);
+                },
+                cancellationToken
+            )
+            .ConfigureAwait(false);
+        return kept.Folder;
+    }
+
+    /// <summary>The folder of a model as it is, exported or not.</summary>
+    /// <exception cref="BambaFormatException">There is no such model.</exception>
+    /// <exception cref="HubException">The hub does not give it.</exception>
+    public static async Task<LocatedModel> LocateAsync(
+        CliConsole console,
+        ModelRequest request,
+        HubContent content,
+        CancellationToken cancellationToken
+    )
+    {
+        var settings = HubSettings.From(console.Variable);
+        string model = request.Model ?? ShippedModel;
+        if (request.Download && ModelLocator.IsOfHub(model, request.Revision, out HubModelId? id))
         {
-            throw new BambaFormatException(folder, "no such folder");
-        }
-        if (!File.Exists(Path.Combine(folder, ModelFiles.Config)))
-        {
-            throw new BambaFormatException(
-                folder,
-                $"expected an exported model ({ModelFiles.Manifest}) or a checkpoint ({ModelFiles.Config}), found neither"
+            using var client = new HubClient(settings);
+            using var progress = new DownloadProgressDisplay(console);
+            return ModelLocator.Locate(
+                await client.DownloadAsync(id, content, progress, cancellationToken).ConfigureAwait(false)
             );
         }
-        string target = Path.Combine(
-            CacheFolder(),
-            $"{Path.GetFileName(Path.GetFullPath(folder))}-{Fingerprint(folder, options)}"
+        var locator = new ModelLocator(
+            new HubCache(settings.HubCacheFolder),
+            new ExportCache(settings.ExportCacheFolder)
         );
-        if (!File.Exists(Path.Combine(target, ModelFiles.Manifest)))
-        {
-            console.Error.WriteLine($"exporting {folder} to {target}");
-            Directory.CreateDirectory(CacheFolder());
-            ExportCommand.Run(console, folder, target, options, cancellationToken);
-        }
-        return target;
-    }
-
-    private static string CacheFolder()
-    {
-        if (Environment.GetEnvironmentVariable(CacheVariable) is { Length: > 0 } chosen)
-        {
-            return chosen;
-        }
-        string cache =
-            Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } xdg ? xdg
-            : OperatingSystem.IsWindows() ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
-            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
-        return Path.Combine(cache, "bamba-onnx", "models");
-    }
-
-    /// <summary>Changes with the checkpoint's place, its files' sizes and times, the options and the format of exports.</summary>
-    private static string Fingerprint(string checkpoint, ExportOptions options)
-    {
-        var text = new StringBuilder();
-        text.Append(
-            CultureInfo.InvariantCulture,
-            $"{ModelManifest.CurrentFormatVersion}|{options}|{Path.GetFullPath(checkpoint)}"
-        );
-        text.Append(CultureInfo.InvariantCulture, $"|{typeof(BambaExporter).Module.ModuleVersionId}");
-        foreach (
-            FileInfo file in new DirectoryInfo(checkpoint)
-                .EnumerateFiles()
-                .OrderBy(file => file.Name, StringComparer.Ordinal)
-        )
-        {
-            text.Append(CultureInfo.InvariantCulture, $"|{file.Name}:{file.Length}:{file.LastWriteTimeUtc.Ticks}");
-        }
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString()));
-        return Convert.ToHexStringLower(hash.AsSpan(0, 6));
+        return locator.Locate(model, request.Revision, content);
     }
 }

@@ -46,6 +46,9 @@ public sealed record HubSnapshot(HubModelId Id, string Commit, string Folder)
         }
     }
 
+    /// <summary>Whether it is a Bamba checkpoint or an exported one, as far as its files say.</summary>
+    public bool IsBamba => ModelType == "bamba" || File.Exists(Path.Combine(Folder, ModelFiles.Manifest));
+
     /// <summary>Why a model cannot be used as it is here, null where nothing is missing.</summary>
     /// <param name="content">What it is wanted for.</param>
     public string? Problem(HubContent content = HubContent.Model)

@@ -96,34 +96,26 @@ public sealed class RunCommandTests
     [Fact]
     public async Task A_checkpoint_is_exported_to_the_cache_once()
     {
-        string cache = Directory.CreateTempSubdirectory("bamba-cache-").FullName;
-        Environment.SetEnvironmentVariable(ModelSource.CacheVariable, cache);
-        try
-        {
-            string[] args =
-            [
-                "run",
-                TestData.TinyShakespeare,
-                "--prompt",
-                "ROMEO",
-                "--max-tokens",
-                "3",
-                "--temperature",
-                "0",
-            ];
-            CliRun first = await CliRun.Of(args);
-            CliRun second = await CliRun.Of(args);
-            Assert.Equal((0, 0), (first.ExitCode, second.ExitCode));
-            Assert.StartsWith($"exporting {TestData.TinyShakespeare} to {cache}", first.Error);
-            Assert.Equal("", second.Error);
-            Assert.Equal(first.Out, second.Out);
-            Assert.Single(Directory.EnumerateDirectories(cache));
-        }
-        finally
-        {
-            Environment.SetEnvironmentVariable(ModelSource.CacheVariable, null);
-            Directory.Delete(cache, recursive: true);
-        }
+        using var cache = new TemporaryFolder();
+        string[] args =
+        [
+            "run",
+            TestData.TinyShakespeare,
+            "--prompt",
+            "ROMEO",
+            "--max-tokens",
+            "3",
+            "--temperature",
+            "0",
+        ];
+        var variables = new Dictionary<string, string> { ["BAMBA_ONNX_CACHE"] = cache.Path };
+        CliRun first = await CliRun.In(variables, args);
+        CliRun second = await CliRun.In(variables, args);
+        Assert.Equal((0, 0), (first.ExitCode, second.ExitCode));
+        Assert.StartsWith($"exporting {TestData.TinyShakespeare} to {cache.Path}", first.Error);
+        Assert.Equal("", second.Error);
+        Assert.Equal(first.Out, second.Out);
+        Assert.Single(Directory.EnumerateDirectories(cache.Path, "bamba-tiny-shakespeare-*"));
     }
 
     [Fact]

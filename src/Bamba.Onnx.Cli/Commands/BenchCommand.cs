@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using Bamba.Onnx.Cli.Benchmarking;
-using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
 
@@ -14,12 +13,7 @@ internal sealed class BenchCommand
     private const string Markdown = "md";
     private const string Json = "json";
 
-    private readonly Argument<string?> model = new("MODEL")
-    {
-        Description =
-            "An exported folder, or a checkpoint, which is exported to a cache first; without it the small model that comes along.",
-        Arity = ArgumentArity.ZeroOrOne,
-    };
+    private readonly ModelArguments model;
     private readonly Option<int[]> prompts = ListOption(
         "--n-prompt",
         "-p",
@@ -61,15 +55,16 @@ internal sealed class BenchCommand
     }.AcceptOnlyFromAmong(Markdown, Json);
     private readonly Option<ElementType> dtype = ExportCommand.DtypeOption();
 
-    private BenchCommand() { }
+    private BenchCommand(CliConsole console)
+    {
+        model = ModelArguments.Optional(console);
+    }
 
     public static Command Create(CliConsole console)
     {
-        var it = new BenchCommand();
-        it.model.CompleteFolders();
+        var it = new BenchCommand(console);
         var command = new Command("bench", "Measure prefill and decode, in llama-bench's terms.")
         {
-            it.model,
             it.prompts,
             it.generations,
             it.batches,
@@ -79,17 +74,18 @@ internal sealed class BenchCommand
             it.output,
             it.dtype,
         };
+        it.model.AddTo(command);
         command.SetAction(
-            (parsed, cancellationToken) =>
+            async (parsed, cancellationToken) =>
             {
-                it.Run(console, parsed, cancellationToken);
-                return Task.FromResult(ExitCode.Success);
+                await it.RunAsync(console, parsed, cancellationToken).ConfigureAwait(false);
+                return ExitCode.Success;
             }
         );
         return command;
     }
 
-    private void Run(CliConsole console, ParseResult parsed, CancellationToken cancellationToken)
+    private async Task RunAsync(CliConsole console, ParseResult parsed, CancellationToken cancellationToken)
     {
         IReadOnlyList<BenchmarkTest> tests = BenchmarkTest.Combine(
             parsed.GetRequiredValue(prompts),
@@ -97,9 +93,11 @@ internal sealed class BenchCommand
             parsed.GetRequiredValue(batches),
             parsed.GetRequiredValue(depths)
         );
-        string? source = parsed.GetValue(model);
+        ModelRequest request = model.Read(parsed);
         var exportOptions = new ExportOptions { Dtype = parsed.GetValue(dtype) };
-        string folder = ModelSource.Resolve(console, source, exportOptions, cancellationToken);
+        string folder = await ModelSource
+            .ResolveAsync(console, request, exportOptions, cancellationToken)
+            .ConfigureAwait(false);
         // Before the model is loaded, which may take longer than reading the message.
         BenchmarkTest.RequireRoom(tests, ModelManifest.Load(folder).Options.ContextLength);
         int threadCount = parsed.GetValue(threads);
@@ -107,7 +105,7 @@ internal sealed class BenchCommand
         Measure(
             console,
             new BenchmarkRunner(runtime, parsed.GetValue(repetitions), console.ShowStatus),
-            BenchmarkedModel.Of(runtime, NameOf(source), threadCount),
+            BenchmarkedModel.Of(runtime, NameOf(request.Model), threadCount),
             tests,
             parsed.GetValue(output) == Json,
             cancellationToken

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
+using Bamba.Onnx.Hub;
 
 namespace Bamba.Onnx.Cli.Commands;
 
@@ -10,10 +11,11 @@ internal static class ExportCommand
 {
     public static Command Create(CliConsole console)
     {
-        var checkpoint = new Argument<string>("CHECKPOINT")
-        {
-            Description = "A folder with config.json and safetensors weights, as Hugging Face writes them.",
-        };
+        var checkpoint = ModelArguments.Required(
+            console,
+            "CHECKPOINT",
+            "A folder with config.json and safetensors weights, or a Hugging Face id: owner/name[@revision]."
+        );
         var output = new Option<string>("--output", "-o")
         {
             Description = "The model folder to write; an earlier export there is replaced when the new one is whole.",
@@ -44,7 +46,6 @@ internal static class ExportCommand
             "Write a checkpoint as ONNX: model.onnx for any host, runtime.onnx for Bamba.Onnx."
         )
         {
-            checkpoint,
             output,
             dtype,
             noWeights,
@@ -52,10 +53,10 @@ internal static class ExportCommand
             hiddenStates,
             contextLength,
         };
-        checkpoint.CompleteFolders();
+        checkpoint.AddTo(command);
         output.CompleteFolders();
         command.SetAction(
-            (parsed, cancellationToken) =>
+            async (parsed, cancellationToken) =>
             {
                 var options = new ExportOptions
                 {
@@ -71,18 +72,14 @@ internal static class ExportCommand
                     ContextLength = parsed.GetValue(contextLength),
                 };
                 string target = parsed.GetRequiredValue(output);
-                ModelManifest manifest = Run(
-                    console,
-                    parsed.GetRequiredValue(checkpoint),
-                    target,
-                    options,
-                    cancellationToken
-                );
+                string source = await FolderOfAsync(console, checkpoint.Read(parsed), options, cancellationToken)
+                    .ConfigureAwait(false);
+                ModelManifest manifest = Run(console, source, target, options, cancellationToken);
                 console.Out.WriteLine(Path.GetFullPath(target));
                 console.Error.WriteLine(
                     $"exported {manifest.Parameters:N0} parameters as {manifest.Options.Dtype.ShortName()}, {manifest.Files.Sum(file => file.Bytes):N0} bytes"
                 );
-                return Task.FromResult(ExitCode.Success);
+                return ExitCode.Success;
             }
         );
         return command;
@@ -99,6 +96,22 @@ internal static class ExportCommand
     {
         using var progress = new ExportProgressDisplay(console);
         return BambaExporter.Export(checkpoint, target, options, progress, cancellationToken);
+    }
+
+    private static async Task<string> FolderOfAsync(
+        CliConsole console,
+        ModelRequest request,
+        ExportOptions options,
+        CancellationToken cancellationToken
+    )
+    {
+        HubContent content = options.Weights ? HubContent.Model : HubContent.WithoutWeights;
+        LocatedModel located = await ModelSource
+            .LocateAsync(console, request, content, cancellationToken)
+            .ConfigureAwait(false);
+        return located.IsExported
+            ? throw new BambaFormatException(located.Folder, "expected a checkpoint, found an exported model")
+            : located.Folder;
     }
 
     /// <summary>The element type, f32 by default.</summary>

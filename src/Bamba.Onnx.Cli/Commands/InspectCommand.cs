@@ -1,32 +1,40 @@
 using System.CommandLine;
-using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Cli.Inspection;
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter;
 using Spectre.Console;
 
 namespace Bamba.Onnx.Cli.Commands;
 
-/// <summary><c>bamba-onnx inspect FOLDER</c>.</summary>
+/// <summary><c>bamba-onnx inspect MODEL</c>.</summary>
 internal static class InspectCommand
 {
     public static Command Create(CliConsole console)
     {
-        var folder = new Argument<string>("FOLDER") { Description = "An exported folder." };
+        var model = ModelArguments.Required(console);
+        Option<ElementType> dtype = ExportCommand.DtypeOption();
         var json = new Option<bool>("--json") { Description = "Print as JSON." };
-        var command = new Command("inspect", "Tell what an exported folder holds.") { folder, json };
-        folder.CompleteFolders();
-        command.SetAction(parsed =>
-        {
-            ModelInspection inspection = ModelInspection.Of(parsed.GetRequiredValue(folder));
-            if (parsed.GetValue(json))
+        var command = new Command("inspect", "Tell what an exported folder holds.") { json, dtype };
+        model.AddTo(command);
+        command.SetAction(
+            async (parsed, cancellationToken) =>
             {
-                console.Out.WriteLine(inspection.ToJson());
+                var exportOptions = new ExportOptions { Dtype = parsed.GetValue(dtype) };
+                string folder = await ModelSource
+                    .ResolveAsync(console, model.Read(parsed), exportOptions, cancellationToken)
+                    .ConfigureAwait(false);
+                ModelInspection inspection = ModelInspection.Of(folder);
+                if (parsed.GetValue(json))
+                {
+                    console.Out.WriteLine(inspection.ToJson());
+                }
+                else
+                {
+                    Print(console.Out, inspection);
+                }
+                return ExitCode.Success;
             }
-            else
-            {
-                Print(console.Out, inspection);
-            }
-            return ExitCode.Success;
-        });
+        );
         return command;
     }
 

@@ -4,24 +4,18 @@ using System.Globalization;
 using System.Numerics;
 using System.Security.Cryptography;
 using System.Text;
-using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
 using Bamba.Onnx.Generation;
 
 namespace Bamba.Onnx.Cli.Commands;
 
-/// <summary><c>bamba-onnx run [FOLDER_OR_CHECKPOINT] --prompt TEXT</c>.</summary>
+/// <summary><c>bamba-onnx run [MODEL] --prompt TEXT</c>.</summary>
 internal static class RunCommand
 {
     public static Command Create(CliConsole console)
     {
-        var model = new Argument<string?>("FOLDER_OR_CHECKPOINT")
-        {
-            Description =
-                "An exported folder, or a checkpoint, which is exported to a cache first; without it the small model that comes along.",
-            Arity = ArgumentArity.ZeroOrOne,
-        };
+        var model = ModelArguments.Optional(console);
         var prompt = new Option<string?>("--prompt", "-p")
         {
             Description = "The text to continue; without it standard input.",
@@ -59,22 +53,20 @@ internal static class RunCommand
         }.AcceptOnlyFromAmong("auto", "cpu");
         var json = new Option<bool>("--json") { Description = "Write an event a line: start, each token, end." };
         Option<ElementType> dtype = ExportCommand.DtypeOption();
-        var command = new Command("run", "Continue a text.") { model, prompt, maxTokens };
+        var command = new Command("run", "Continue a text.") { prompt, maxTokens };
         sampling.AddTo(command);
         foreach (Option option in (Option[])[stop, ignoreEos, logprobs, json, device, threads, dtype])
         {
             command.Options.Add(option);
         }
-        model.CompleteFolders();
+        model.AddTo(command);
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
-                string folder = ModelSource.Resolve(
-                    console,
-                    parsed.GetValue(model),
-                    new ExportOptions { Dtype = parsed.GetValue(dtype) },
-                    cancellationToken
-                );
+                var exportOptions = new ExportOptions { Dtype = parsed.GetValue(dtype) };
+                string folder = await ModelSource
+                    .ResolveAsync(console, model.Read(parsed), exportOptions, cancellationToken)
+                    .ConfigureAwait(false);
                 string text =
                     parsed.GetValue(prompt) ?? await console.In.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
                 if (text.Length == 0)

@@ -1,12 +1,12 @@
 using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using Bamba.Onnx.Cli.Completion;
+using Bamba.Onnx.Hub;
 using Bamba.Onnx.Text;
 
 namespace Bamba.Onnx.Cli.Commands;
 
-/// <summary><c>bamba-onnx tokenize FOLDER</c>: a JSON value a line in, one out.</summary>
+/// <summary><c>bamba-onnx tokenize MODEL</c>: a JSON value a line in, one out.</summary>
 internal static class TokenizeCommand
 {
     private static readonly JsonWriterOptions Readable = new()
@@ -16,21 +16,23 @@ internal static class TokenizeCommand
 
     public static Command Create(CliConsole console)
     {
-        var folder = new Argument<string>("FOLDER") { Description = "A folder with a tokenizer.json." };
+        var model = ModelArguments.Required(
+            console,
+            kinds: "A folder with a tokenizer.json, or a Hugging Face id: owner/name[@revision]."
+        );
         var decode = new Option<bool>("--decode")
         {
             Description = "Turn JSON arrays of ids into JSON strings instead of JSON strings into ids.",
         };
-        var command = new Command("tokenize", "Turn text into token ids or back, a JSON value a line.")
-        {
-            folder,
-            decode,
-        };
-        folder.CompleteFolders();
+        var command = new Command("tokenize", "Turn text into token ids or back, a JSON value a line.") { decode };
+        model.AddTo(command);
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
-                BambaTokenizer tokenizer = BambaTokenizer.Load(parsed.GetRequiredValue(folder));
+                LocatedModel located = await ModelSource
+                    .LocateAsync(console, model.Read(parsed), HubContent.WithoutWeights, cancellationToken)
+                    .ConfigureAwait(false);
+                BambaTokenizer tokenizer = BambaTokenizer.Load(located.Folder);
                 bool decoding = parsed.GetValue(decode);
                 int number = 0;
                 while (await console.In.ReadLineAsync(cancellationToken).ConfigureAwait(false) is { } line)

@@ -2,15 +2,18 @@ using System.CommandLine;
 using System.Globalization;
 using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Cli.Verification;
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter;
 
 namespace Bamba.Onnx.Cli.Commands;
 
-/// <summary><c>bamba-onnx verify FOLDER --reference CASE</c>.</summary>
+/// <summary><c>bamba-onnx verify MODEL --reference CASE</c>.</summary>
 internal static class VerifyCommand
 {
     public static Command Create(CliConsole console)
     {
-        var folder = new Argument<string>("FOLDER") { Description = "An exported folder." };
+        var model = ModelArguments.Required(console);
+        Option<ElementType> dtype = ExportCommand.DtypeOption();
         var reference = new Option<string>("--reference")
         {
             Description = "A folder with expected.safetensors, what Hugging Face computes for the same checkpoint.",
@@ -20,17 +23,21 @@ internal static class VerifyCommand
         var json = new Option<bool>("--json") { Description = "Print the result as JSON." };
         var command = new Command("verify", "Run both graphs against expected values and compare.")
         {
-            folder,
             reference,
             json,
+            dtype,
         };
-        folder.CompleteFolders();
+        model.AddTo(command);
         reference.CompleteFolders();
         command.SetAction(
-            (parsed, cancellationToken) =>
+            async (parsed, cancellationToken) =>
             {
+                var exportOptions = new ExportOptions { Dtype = parsed.GetValue(dtype) };
+                string folder = await ModelSource
+                    .ResolveAsync(console, model.Read(parsed), exportOptions, cancellationToken)
+                    .ConfigureAwait(false);
                 VerificationReport report = Verifier.Verify(
-                    parsed.GetRequiredValue(folder),
+                    folder,
                     parsed.GetRequiredValue(reference),
                     cancellationToken
                 );
@@ -42,7 +49,7 @@ internal static class VerifyCommand
                 {
                     Print(console.Out, report);
                 }
-                return Task.FromResult(report.Passed ? ExitCode.Success : ExitCode.CheckFailed);
+                return report.Passed ? ExitCode.Success : ExitCode.CheckFailed;
             }
         );
         return command;

@@ -1,0 +1,37 @@
+using System.CommandLine;
+using Bamba.Onnx.Hub;
+
+namespace Bamba.Onnx.Cli.Completion;
+
+/// <summary>Proposes models: folders, and the ids of Bamba models in Hugging Face's cache.</summary>
+internal static class ModelCompletions
+{
+    /// <summary>Lets an argument's proposals be models.</summary>
+    public static void CompleteModels(this Argument argument, CliConsole console)
+    {
+        argument.CompleteFolders();
+        argument.CompletionSources.Add(_ =>
+            [.. Ids(console).Select(id => new System.CommandLine.Completions.CompletionItem(id))]
+        );
+    }
+
+    private static IEnumerable<string> Ids(CliConsole console)
+    {
+        try
+        {
+            return
+            [
+                .. new HubCache(HubSettings.From(console.Variable).HubCacheFolder)
+                    .Snapshots()
+                    .Where(snapshot => snapshot.IsBamba)
+                    .Select(snapshot => snapshot.Id.Repository)
+                    .Distinct(),
+            ];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            // Somebody is typing: a cache that cannot be read has nothing to propose, and a message would be in the way.
+            return [];
+        }
+    }
+}
