@@ -106,7 +106,15 @@ internal static class BambaConfigReader
 
     private static int MambaHeadDim(JsonAt json, int hiddenSize, int numHeads)
     {
-        int inner = checked((json.Find("mamba_expand")?.PositiveInt() ?? 2) * hiddenSize);
+        int expand = json.Find("mamba_expand")?.PositiveInt() ?? 2;
+        if (expand > int.MaxValue / hiddenSize)
+        {
+            throw json.Error(
+                "mamba_expand",
+                $"expected at most {int.MaxValue / hiddenSize} with hidden_size = {hiddenSize}, found {expand}"
+            );
+        }
+        int inner = expand * hiddenSize;
         if (inner % numHeads != 0)
         {
             throw json.Error(

@@ -158,6 +158,11 @@ public sealed class BambaConfigTests
         "mamba_n_heads: expected a divisor of mamba_expand * hidden_size = 8192, found 100"
     )]
     [InlineData("mamba_d_head", "32", "mamba_d_head: expected mamba_expand * hidden_size / mamba_n_heads = 64")]
+    [InlineData(
+        "mamba_expand",
+        "2000000000",
+        "mamba_expand: expected at most 524287 with hidden_size = 4096, found 2000000000"
+    )]
     [InlineData("mamba_n_groups", "3", "mamba_n_heads: expected a multiple of mamba_n_groups = 3, found 128")]
     [InlineData("mamba_d_conv", "1", "mamba_d_conv: expected at least 2 taps, found 1")]
     [InlineData(
