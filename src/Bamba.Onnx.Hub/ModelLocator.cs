@@ -45,7 +45,7 @@ public sealed class ModelLocator
         }
         // What has the form of an id gets the reason why it is none; a path does not.
         bool path = Path.IsPathRooted(model) || model.StartsWith('.') || model.Count(c => c == '/') != 1;
-        throw path && problem.StartsWith("expected", StringComparison.Ordinal)
+        throw path
             ? new BambaFormatException(model, "no such folder")
             : new BambaFormatException(model, $"no such folder, and no Hugging Face id: {problem}");
     }

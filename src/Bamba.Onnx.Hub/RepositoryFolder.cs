@@ -22,6 +22,9 @@ internal sealed class RepositoryFolder
 
     public string Path { get; }
 
+    /// <summary>Makes a link at a place to a target. Windows lets only some users make any.</summary>
+    public Action<string, string> Link { get; init; } = (place, target) => File.CreateSymbolicLink(place, target);
+
     private string References => System.IO.Path.Combine(Path, "refs");
 
     private string Snapshots => System.IO.Path.Combine(Path, "snapshots");
@@ -112,7 +115,7 @@ internal sealed class RepositoryFolder
         File.Delete(place);
         try
         {
-            File.CreateSymbolicLink(place, System.IO.Path.Combine("..", "..", "blobs", etag));
+            Link(place, System.IO.Path.Combine("..", "..", "blobs", etag));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException && !File.Exists(place))
         {
