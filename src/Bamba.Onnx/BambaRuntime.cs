@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Diagnostics;
 using Bamba.Onnx.Generation;
+using Bamba.Onnx.Hub;
 using Bamba.Onnx.Sessions;
 using Bamba.Onnx.State;
 using Bamba.Onnx.Text;
@@ -10,7 +11,7 @@ using Microsoft.Extensions.Logging;
 namespace Bamba.Onnx;
 
 /// <summary>
-/// A loaded model folder: weights and graph, shared by any number of sessions. Safe to use from several threads. Disposing it
+/// A loaded model: weights and graph, shared by any number of sessions. Safe to use from several threads. Disposing it
 /// ends its use for new sessions; open ones go on, and the model's memory is freed with the last of them.
 /// </summary>
 public sealed class BambaRuntime : IDisposable
@@ -66,26 +67,32 @@ public sealed class BambaRuntime : IDisposable
 
     internal ILogger Logger => logger;
 
-    /// <summary>Loads a model folder that <c>bamba-onnx export</c> wrote.</summary>
-    /// <param name="folder">The folder.</param>
+    /// <summary>Loads an exported model.</summary>
+    /// <param name="model">
+    /// A folder that <c>bamba-onnx export</c> wrote; or a checkpoint folder or a Hugging Face id, <c>owner/name[@revision]</c>, of
+    /// which the command keeps an export. An id is looked up in Hugging Face's cache; nothing asks the network.
+    /// </param>
     /// <param name="options">How; null for what fits most.</param>
-    /// <exception cref="BambaFormatException">The folder or a file of it is missing, damaged, or of a newer format.</exception>
+    /// <exception cref="BambaFormatException">There is no such model or no export of it, or a file of it is missing, damaged, or of a newer format.</exception>
     /// <exception cref="BambaException">The processor's provider does not run the folder's element type.</exception>
-    public static BambaRuntime Load(string folder, BambaRuntimeOptions? options = null) =>
-        Load(folder, options, CancellationToken.None);
+    public static BambaRuntime Load(string model, BambaRuntimeOptions? options = null) =>
+        Load(model, options, CancellationToken.None);
 
-    /// <summary>Loads a model folder on another thread.</summary>
-    /// <param name="folder">The folder.</param>
+    /// <summary>Loads an exported model on another thread.</summary>
+    /// <param name="model">
+    /// A folder that <c>bamba-onnx export</c> wrote; or a checkpoint folder or a Hugging Face id, <c>owner/name[@revision]</c>, of
+    /// which the command keeps an export. An id is looked up in Hugging Face's cache; nothing asks the network.
+    /// </param>
     /// <param name="options">How; null for what fits most.</param>
     /// <param name="cancellationToken">Ends the loading, also inside ONNX Runtime.</param>
-    /// <exception cref="BambaFormatException">The folder or a file of it is missing, damaged, or of a newer format.</exception>
+    /// <exception cref="BambaFormatException">There is no such model or no export of it, or a file of it is missing, damaged, or of a newer format.</exception>
     /// <exception cref="BambaException">The processor's provider does not run the folder's element type.</exception>
     /// <exception cref="OperationCanceledException">The loading was cancelled.</exception>
     public static Task<BambaRuntime> LoadAsync(
-        string folder,
+        string model,
         BambaRuntimeOptions? options = null,
         CancellationToken cancellationToken = default
-    ) => Task.Run(() => Load(folder, options, cancellationToken), cancellationToken);
+    ) => Task.Run(() => Load(model, options, cancellationToken), cancellationToken);
 
     /// <summary>Opens a session: sequences side by side, each with caches of its own, all empty.</summary>
     /// <param name="batchSize">Rows.</param>
@@ -138,22 +145,26 @@ public sealed class BambaRuntime : IDisposable
         }
     }
 
-    private static BambaRuntime Load(string folder, BambaRuntimeOptions? options, CancellationToken cancellationToken)
+    private static BambaRuntime Load(string model, BambaRuntimeOptions? options, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(folder);
+        ArgumentNullException.ThrowIfNull(model);
         options ??= new BambaRuntimeOptions();
         ILogger logger = options.LoggerFactory.CreateLogger(BambaTelemetry.Name);
-        using Activity? activity = BambaTelemetry.StartLoad(folder);
+        using Activity? activity = BambaTelemetry.StartLoad(model);
         long start = Stopwatch.GetTimestamp();
-        ModelFolder model = ModelFolder.Open(folder);
-        var graph = new SharedGraph(GraphLoader.Load(model, GraphProfile.Runtime, options, cancellationToken));
+        var locator = new ModelLocator(
+            new HubCache(options.HubCacheFolder),
+            new ExportCache(options.ExportCacheFolder)
+        );
+        string folder = locator.FindExport(model, options.Dtype);
+        SharedGraph graph = LoadGraph(folder, options, cancellationToken, out ModelFolder files);
         try
         {
-            var runtime = new BambaRuntime(model, graph, options, logger);
+            var runtime = new BambaRuntime(files, graph, options, logger);
             logger.Loaded(
                 folder,
-                model.Manifest.Parameters,
-                model.Manifest.Options.Dtype.ShortName(),
+                files.Manifest.Parameters,
+                files.Manifest.Options.Dtype.ShortName(),
                 runtime.ContextLength,
                 (long)Stopwatch.GetElapsedTime(start).TotalMilliseconds
             );
@@ -162,6 +173,26 @@ public sealed class BambaRuntime : IDisposable
         catch
         {
             graph.Release();
+            throw;
+        }
+    }
+
+    private static SharedGraph LoadGraph(
+        string folder,
+        BambaRuntimeOptions options,
+        CancellationToken cancellationToken,
+        out ModelFolder files
+    )
+    {
+        IDisposable? hold = ExportCache.Hold(folder);
+        try
+        {
+            files = ModelFolder.Open(folder);
+            return new SharedGraph(GraphLoader.Load(files, GraphProfile.Runtime, options, cancellationToken), hold);
+        }
+        catch
+        {
+            hold?.Dispose();
             throw;
         }
     }

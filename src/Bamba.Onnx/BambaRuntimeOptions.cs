@@ -1,3 +1,5 @@
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Hub;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -32,6 +34,36 @@ public sealed record BambaRuntimeOptions
             field = value;
         }
     } = 512;
+
+    /// <summary>Hugging Face's cache, where an id is looked up; by default <c>~/.cache/huggingface/hub</c>.</summary>
+    /// <exception cref="ArgumentException">The value is empty.</exception>
+    public string HubCacheFolder
+    {
+        get;
+        init
+        {
+            ArgumentException.ThrowIfNullOrEmpty(value);
+            field = value;
+        }
+    } = HubSettings.Default.HubCacheFolder;
+
+    /// <summary>
+    /// The exports that <c>bamba-onnx</c> keeps of checkpoints; by default <c>~/.cache/bamba-onnx/models</c>, on Windows in the
+    /// local application data.
+    /// </summary>
+    /// <exception cref="ArgumentException">The value is empty.</exception>
+    public string ExportCacheFolder
+    {
+        get;
+        init
+        {
+            ArgumentException.ThrowIfNullOrEmpty(value);
+            field = value;
+        }
+    } = HubSettings.Default.ExportCacheFolder;
+
+    /// <summary>Which kept export of a checkpoint is taken; null for float32 where there is one, else any.</summary>
+    public ElementType? Dtype { get; init; }
 
     /// <summary>Where the library logs, under the category <c>Bamba.Onnx</c>; nowhere by default.</summary>
     public ILoggerFactory LoggerFactory

@@ -7,7 +7,7 @@ public sealed class CompletionTests
     [Theory]
     [InlineData("bamba-onnx ins", "inspect")]
     [InlineData("./bamba-onnx ins", "inspect")]
-    [InlineData("bamba-onnx export --d", "--dtype")]
+    [InlineData("bamba-onnx export --d", "--download --dtype")]
     [InlineData("bamba-onnx export --dtype ", "bf16 f16 f32")]
     [InlineData("bamba-onnx run --dtype ", "bf16 f16 f32")]
     [InlineData("bamba-onnx export --dtype b", "bf16")]
@@ -18,7 +18,7 @@ public sealed class CompletionTests
     [InlineData("bamba-onnx run --prompt ", "")]
     [InlineData("bamba-onnx completion ", "bash fish pwsh zsh")]
     [InlineData("bamba-onnx completion bash ", "--help")]
-    [InlineData("bamba-onnx inspect x --json --", "--help")]
+    [InlineData("bamba-onnx inspect x --json --", "--download --dtype --help --revision")]
     [InlineData("bamba-onnx nothing-like-it", "")]
     public async Task Proposals_fit_their_place(string line, string expected) =>
         Assert.Equal(expected, string.Join(' ', await Proposals(line)));

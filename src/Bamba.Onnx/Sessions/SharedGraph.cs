@@ -6,7 +6,9 @@ namespace Bamba.Onnx.Sessions;
 /// A loaded graph that a runtime and its sessions hold together. It goes when the last of them does, so that they may be
 /// disposed in any order.
 /// </summary>
-internal sealed class SharedGraph(InferenceSession graph)
+/// <param name="graph">ONNX Runtime's session.</param>
+/// <param name="folder">What keeps the model's folder in its place, null where nothing need.</param>
+internal sealed class SharedGraph(InferenceSession graph, IDisposable? folder = null)
 {
     private readonly Lock change = new();
     private int holders = 1;
@@ -40,5 +42,6 @@ internal sealed class SharedGraph(InferenceSession graph)
             }
         }
         Graph.Dispose();
+        folder?.Dispose();
     }
 }
