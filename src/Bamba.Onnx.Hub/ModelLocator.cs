@@ -43,6 +43,10 @@ public sealed class ModelLocator
         {
             return true;
         }
+        if (HubModelId.TryParse(model, null, out _, out _))
+        {
+            throw new ArgumentException($"{model}: {problem}", nameof(revision));
+        }
         // What has the form of an id gets the reason why it is none; a path does not.
         bool path = Path.IsPathRooted(model) || model.StartsWith('.') || model.Count(c => c == '/') != 1;
         throw path
