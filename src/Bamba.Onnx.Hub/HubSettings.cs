@@ -71,6 +71,10 @@ public sealed record HubSettings
     public string? ReadToken() =>
         Token ?? (File.Exists(TokenFile) && File.ReadAllText(TokenFile).Trim() is { Length: > 0 } token ? token : null);
 
+    /// <summary>The places and the hub; a token has no business in logs.</summary>
+    public override string ToString() =>
+        $"{Endpoint}{(Offline ? " (offline)" : "")}, {HubCacheFolder}, {ExportCacheFolder}";
+
     private static Uri EndpointOf(string text) =>
         Uri.TryCreate(text.TrimEnd('/'), UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https"
             ? uri

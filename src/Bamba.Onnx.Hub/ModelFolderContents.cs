@@ -112,7 +112,8 @@ internal static class ModelFolderContents
         return end.Exists && end is FileInfo found ? found : null;
     }
 
-    private static bool Has(string folder, string name)
+    /// <summary>Whether a folder has a file, a link to nothing being none.</summary>
+    public static bool Has(string folder, string name)
     {
         var file = new FileInfo(Path.Combine(folder, name));
         return file.Exists && Behind(file) is not null;

@@ -111,6 +111,11 @@ internal sealed class RepositoryFolder
     {
         string place = System.IO.Path.Combine(Snapshot(commit), fileName);
         Directory.CreateDirectory(Snapshot(commit));
+        // What a commit has under a name never changes, and another process may be reading it.
+        if (ModelFolderContents.Has(Snapshot(commit), fileName))
+        {
+            return;
+        }
         // A link to nothing, which an interrupted cleaning leaves, is in the way too.
         File.Delete(place);
         try

@@ -74,6 +74,7 @@ public sealed class BambaRuntime : IDisposable
     /// </param>
     /// <param name="options">How; null for what fits most.</param>
     /// <exception cref="BambaFormatException">There is no such model or no export of it, or a file of it is missing, damaged, or of a newer format.</exception>
+    /// <exception cref="ArgumentException">The name is empty, or its revision is none.</exception>
     /// <exception cref="BambaException">The processor's provider does not run the folder's element type.</exception>
     public static BambaRuntime Load(string model, BambaRuntimeOptions? options = null) =>
         Load(model, options, CancellationToken.None);
@@ -86,6 +87,7 @@ public sealed class BambaRuntime : IDisposable
     /// <param name="options">How; null for what fits most.</param>
     /// <param name="cancellationToken">Ends the loading, also inside ONNX Runtime.</param>
     /// <exception cref="BambaFormatException">There is no such model or no export of it, or a file of it is missing, damaged, or of a newer format.</exception>
+    /// <exception cref="ArgumentException">The name is empty, or its revision is none.</exception>
     /// <exception cref="BambaException">The processor's provider does not run the folder's element type.</exception>
     /// <exception cref="OperationCanceledException">The loading was cancelled.</exception>
     public static Task<BambaRuntime> LoadAsync(

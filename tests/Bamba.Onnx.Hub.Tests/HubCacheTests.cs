@@ -129,6 +129,12 @@ public sealed class HubCacheTests : IDisposable
         var shown = new FileInfo(Path.Combine(folder.Snapshot(), "config.json"));
         Assert.Null(shown.LinkTarget);
         Assert.Equal("content", File.ReadAllText(shown.FullName));
+        // Another process may be reading it, so it is not written again.
+        DateTime written = shown.LastWriteTimeUtc;
+        File.SetLastWriteTimeUtc(repository.Blob("e"), written.AddDays(1));
+        repository.Show(CacheFolder.Commit, "config.json", "e");
+        shown.Refresh();
+        Assert.Equal(written, shown.LastWriteTimeUtc);
         Assert.Equal(
             ["e"],
             Directory.EnumerateFiles(Path.GetDirectoryName(repository.Blob("e"))!).Select(Path.GetFileName)

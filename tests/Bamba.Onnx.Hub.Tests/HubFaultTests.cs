@@ -16,7 +16,7 @@ public sealed class HubFaultTests : HubClientTest
     [Fact]
     public async Task A_cut_connection_goes_on_where_it_ended()
     {
-        var seen = new TaskCompletionSource();
+        (Task arrived, IProgress<HubProgress> progress) = Arrival(40_000);
         Hub.Fail(
             Stored,
             Answers.Beginning(
@@ -24,19 +24,11 @@ public sealed class HubFaultTests : HubClientTest
                 40_000,
                 async context =>
                 {
-                    await seen.Task;
+                    await arrived;
                     context.Abort();
                 }
             )
         );
-        long small = Hub.Files["config.json"].Content.Length + Hub.Files["tokenizer.json"].Content.Length;
-        var progress = new Reports(report =>
-        {
-            if (report.DoneBytes >= small + 40_000)
-            {
-                seen.TrySetResult();
-            }
-        });
         AssertWhole(await DownloadAsync(progress: progress), All);
         Assert.Equal([null, "bytes=40000-"], Hub.Gets(Stored).Select(request => request.Range));
         Assert.Equal([TimeSpan.FromSeconds(1)], Time.Pauses);
@@ -193,9 +185,10 @@ public sealed class HubFaultTests : HubClientTest
         AssertWhole(await DownloadAsync(), All);
     }
 
-    [Fact]
+    [Fact(Timeout = 30_000)]
     public async Task A_silent_connection_is_left_and_taken_up_again()
     {
+        (Task arrived, IProgress<HubProgress> progress) = Arrival(30_000);
         Hub.Fail(
             Stored,
             Answers.Beginning(
@@ -203,15 +196,22 @@ public sealed class HubFaultTests : HubClientTest
                 30_000,
                 async context =>
                 {
-                    while (!context.RequestAborted.IsCancellationRequested)
+                    await arrived;
+                    // The next wait is for what never comes.
+                    while (!Time.EndSilence())
                     {
-                        Time.EndSilence();
-                        await Task.Delay(5, CancellationToken.None);
+                        await Task.Delay(5, context.RequestAborted);
                     }
+                    await Task.Delay(-1, context.RequestAborted);
                 }
             )
         );
-        AssertWhole(await DownloadAsync(), All);
+        HubSnapshot snapshot = await DownloadAsync(
+            progress: progress,
+            cancellationToken: TestContext.Current.CancellationToken
+        );
+        AssertWhole(snapshot, All);
+        Assert.Equal([null, "bytes=30000-"], Hub.Gets(Stored).Select(request => request.Range));
     }
 
     [Fact]
@@ -346,5 +346,20 @@ public sealed class HubFaultTests : HubClientTest
         var error = await Assert.ThrowsAsync<HubException>(() => DownloadAsync(settings: settings));
         Assert.StartsWith("lab/bamba-small: the connection to 127.0.0.1:1 failed: ", error.Message);
         Assert.EndsWith("gave up after 5 attempts", error.Message);
+    }
+
+    /// <summary>A task that ends when so many bytes of the weights have arrived, and the progress that it hears of them by.</summary>
+    private (Task Arrived, IProgress<HubProgress> Progress) Arrival(int bytes)
+    {
+        long others = Hub.Files["config.json"].Content.Length + Hub.Files["tokenizer.json"].Content.Length;
+        var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var progress = new Reports(report =>
+        {
+            if (report.DoneBytes >= others + bytes)
+            {
+                arrived.TrySetResult();
+            }
+        });
+        return (arrived.Task, progress);
     }
 }

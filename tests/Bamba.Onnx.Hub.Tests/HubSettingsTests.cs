@@ -51,6 +51,10 @@ public sealed class HubSettingsTests
         Assert.Equal("hf_variable", With(("HF_HOME", folder.Path), ("HF_TOKEN", " hf_variable\n")).ReadToken());
     }
 
+    [Fact]
+    public void The_token_is_not_printed() =>
+        Assert.DoesNotContain("hf_secret", With(("HF_TOKEN", "hf_secret")).ToString());
+
     [Theory]
     [InlineData("huggingface.co")]
     [InlineData("ftp://huggingface.co")]

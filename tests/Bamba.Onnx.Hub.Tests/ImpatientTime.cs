@@ -20,7 +20,9 @@ internal sealed class ImpatientTime : TimeProvider
         }
     }
 
-    public void EndSilence()
+    /// <summary>Ends the waits that are under way.</summary>
+    /// <returns>Whether there was one.</returns>
+    public bool EndSilence()
     {
         Timer[] waiting;
         lock (change)
@@ -31,6 +33,7 @@ internal sealed class ImpatientTime : TimeProvider
         {
             timer.Fire();
         }
+        return waiting.Length > 0;
     }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)

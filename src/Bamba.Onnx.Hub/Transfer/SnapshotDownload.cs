@@ -19,7 +19,7 @@ internal sealed class SnapshotDownload(
     public async Task GetAsync(IEnumerable<string> names, CancellationToken cancellationToken)
     {
         var files = new List<RemoteFile>();
-        foreach (string name in names.Where(name => !IsHere(name)))
+        foreach (string name in names.Where(name => !ModelFolderContents.Has(repository.Snapshot(commit), name)))
         {
             files.Add(await AskAsync(name, cancellationToken).ConfigureAwait(false));
             totalBytes += files[^1].Bytes;
@@ -52,12 +52,6 @@ internal sealed class SnapshotDownload(
         {
             repository.SetBranch(id.Revision, commit);
         }
-    }
-
-    private bool IsHere(string name)
-    {
-        var file = new FileInfo(Path.Combine(repository.Snapshot(commit), name));
-        return file.Exists && ModelFolderContents.Behind(file) is not null;
     }
 
     private Task<RemoteFile> AskAsync(string name, CancellationToken cancellationToken)
