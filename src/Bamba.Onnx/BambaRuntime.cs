@@ -208,6 +208,6 @@ public sealed class BambaRuntime : IDisposable
         return new StateLayout(Signature.Caches, batchSize, capacity);
     }
 
-    private static string Describe(SnapshotModel model) =>
+    internal static string Describe(SnapshotModel model) =>
         $"checkpoint {model.Sha256?[..12] ?? "without a hash"}, {model.Caches.Length} caches, vocabulary of {model.VocabSize}";
 }

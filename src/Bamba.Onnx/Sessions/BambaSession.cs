@@ -53,6 +53,11 @@ public sealed class BambaSession : IDisposable
 
     internal int Version { get; private set; }
 
+    internal bool IsDisposed => gate.IsDisposed;
+
+    /// <summary>Whether ONNX Runtime failed and left the caches of no use.</summary>
+    internal bool IsDamaged => runner.IsDamaged;
+
     /// <summary>Time spent inside ONNX Runtime, in <see cref="Stopwatch"/> ticks.</summary>
     internal long RunTicks => runner.RunTicks;
 

@@ -17,6 +17,7 @@ public sealed class BambaTokenizer
     private readonly BpeModel model;
     private readonly Dictionary<string, AddedToken> addedTokens;
     private readonly AddedTokenMatcher[] matchers;
+    private readonly AddedTokenMatcher[] literalMatchers;
     private readonly TokenTemplate template;
     private readonly TokenBytes tokens;
 
@@ -32,14 +33,8 @@ public sealed class BambaTokenizer
         this.addedTokens = addedTokens;
         this.template = template;
         tokens = new TokenBytes(model.Vocabulary, addedTokens.Values);
-        // Normalized tokens are looked for in what the others left: without a normalizer that is all that tells them apart.
-        matchers =
-        [
-            .. addedTokens
-                .Values.GroupBy(token => token.Normalized)
-                .OrderBy(group => group.Key)
-                .Select(group => new AddedTokenMatcher(group)),
-        ];
+        matchers = MatchersOf(addedTokens.Values);
+        literalMatchers = MatchersOf(addedTokens.Values.Where(token => !token.Special));
     }
 
     /// <summary>
@@ -47,6 +42,9 @@ public sealed class BambaTokenizer
     /// token.
     /// </summary>
     public int VocabSize => tokens.Count;
+
+    /// <summary>The special tokens that the template puts before a text.</summary>
+    internal IReadOnlyList<int> Prefix => template.Before;
 
     /// <summary>Reads the tokenizer of a model folder.</summary>
     /// <param name="folder">A folder with <c>tokenizer.json</c>.</param>
@@ -83,24 +81,28 @@ public sealed class BambaTokenizer
     public int[] Encode(string text, bool addSpecialTokens = true)
     {
         ArgumentNullException.ThrowIfNull(text);
-        text = WellFormed(text);
         List<int> ids = addSpecialTokens ? [.. template.Before] : [];
-        foreach (TextPart part in SplitAtAddedTokens(text))
-        {
-            if (part.TokenId is { } id)
-            {
-                ids.Add(id);
-                continue;
-            }
-            foreach (ReadOnlyMemory<char> word in preTokenizer.Split(text.AsMemory(part.Start, part.Length)))
-            {
-                model.Encode(word.Span, ids);
-            }
-        }
+        Encode(text, matchers, ids);
         if (addSpecialTokens)
         {
             ids.AddRange(template.After);
         }
+        return [.. ids];
+    }
+
+    /// <summary>
+    /// The tokens of a text that is nothing but text: where a special token is written out in it, it is spelled like any other
+    /// word, so that what a stranger typed cannot steer the model. Hugging Face's <c>split_special_tokens</c>.
+    /// </summary>
+    /// <param name="text">Any text; a surrogate without its other half counts as U+FFFD.</param>
+    /// <exception cref="System.Text.RegularExpressions.RegexMatchTimeoutException">
+    /// The tokenizer's own pattern takes more than 20 seconds to match a word of the text.
+    /// </exception>
+    public int[] EncodeLiteral(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var ids = new List<int>();
+        Encode(text, literalMatchers, ids);
         return [.. ids];
     }
 
@@ -122,10 +124,36 @@ public sealed class BambaTokenizer
     /// <param name="skipSpecialTokens">Whether special tokens add no text.</param>
     public StreamingTextDecoder CreateStreamingDecoder(bool skipSpecialTokens = true) => new(tokens, skipSpecialTokens);
 
-    private List<TextPart> SplitAtAddedTokens(string text)
+    private void Encode(string text, AddedTokenMatcher[] recognized, List<int> ids)
+    {
+        text = WellFormed(text);
+        foreach (TextPart part in SplitAtAddedTokens(text, recognized))
+        {
+            if (part.TokenId is { } id)
+            {
+                ids.Add(id);
+                continue;
+            }
+            foreach (ReadOnlyMemory<char> word in preTokenizer.Split(text.AsMemory(part.Start, part.Length)))
+            {
+                model.Encode(word.Span, ids);
+            }
+        }
+    }
+
+    /// <summary>Normalized tokens are looked for in what the others left: without a normalizer that is all that tells them apart.</summary>
+    private static AddedTokenMatcher[] MatchersOf(IEnumerable<AddedToken> tokens) =>
+        [
+            .. tokens
+                .GroupBy(token => token.Normalized)
+                .OrderBy(group => group.Key)
+                .Select(group => new AddedTokenMatcher(group)),
+        ];
+
+    private static List<TextPart> SplitAtAddedTokens(string text, AddedTokenMatcher[] recognized)
     {
         List<TextPart> parts = [new TextPart(0, text.Length)];
-        foreach (AddedTokenMatcher matcher in matchers)
+        foreach (AddedTokenMatcher matcher in recognized)
         {
             var next = new List<TextPart>();
             foreach (TextPart part in parts)
