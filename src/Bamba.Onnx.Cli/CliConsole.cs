@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Bamba.Onnx.Cli;
 
 /// <summary>
@@ -21,6 +23,21 @@ internal sealed record CliConsole(TextReader In, TextWriter Out, TextWriter Erro
     /// <summary>The value of an environment variable, null where it is not set.</summary>
     public Func<string, string?> Variable { get; init; } = Environment.GetEnvironmentVariable;
 
+    /// <summary>Whether somebody types standard input at a terminal.</summary>
+    public bool InIsTerminal { get; init; }
+
+    /// <summary>Calls back at each Ctrl+C, which by itself then ends nothing, until what comes back is disposed.</summary>
+    public Func<Action, IDisposable> OnInterrupt { get; init; } =
+        action =>
+            PosixSignalRegistration.Create(
+                PosixSignal.SIGINT,
+                signal =>
+                {
+                    signal.Cancel = true;
+                    action();
+                }
+            );
+
     /// <summary>Columns of a line of prose.</summary>
     public int Width { get; init; } = WidthWithoutTerminal;
 
@@ -38,6 +55,7 @@ internal sealed record CliConsole(TextReader In, TextWriter Out, TextWriter Erro
         return new CliConsole(input, output, error, styled && !Console.IsErrorRedirected)
         {
             OutIsTerminal = styled && !Console.IsOutputRedirected,
+            InIsTerminal = !Console.IsInputRedirected,
             Width = TerminalWidth(),
         };
     }

@@ -24,6 +24,7 @@ internal static class CommandLine
         {
             ExportCommand.Create(console),
             RunCommand.Create(console),
+            ChatCommand.Create(console),
             VerifyCommand.Create(console),
             TokenizeCommand.Create(console),
             InspectCommand.Create(console),
@@ -49,8 +50,9 @@ internal static class CommandLine
             Output = console.Out,
             Error = console.Error,
             EnableDefaultExceptionHandler = false,
-            // Long enough to delete a half-written export before the process goes.
-            ProcessTerminationTimeout = TimeSpan.FromSeconds(30),
+            // Long enough to delete a half-written export before the process goes. A chat hears Ctrl+C itself.
+            ProcessTerminationTimeout =
+                parsed.CommandResult.Command.Name == ChatCommand.Name ? null : TimeSpan.FromSeconds(30),
         };
         try
         {
@@ -64,7 +66,7 @@ internal static class CommandLine
     }
 
     /// <summary>The exit code and message of an expected error; code 0 for one that is ours to fix, which is left to crash.</summary>
-    private static (int Code, string Message) Explain(Exception e) =>
+    public static (int Code, string Message) Explain(Exception e) =>
         e switch
         {
             OperationCanceledException => (ExitCode.Cancelled, "cancelled"),

@@ -98,7 +98,8 @@ internal static class RunCommand
         return command;
     }
 
-    private static void RefuseNegative<T>(Option<T?> option)
+    /// <summary>Lets an option take no number below zero.</summary>
+    public static void RefuseNegative<T>(Option<T?> option)
         where T : struct, INumber<T> =>
         option.Validators.Add(result =>
         {
