@@ -16,6 +16,8 @@ public sealed class CompletionTests
     [InlineData("bamba-onnx bench -o ", "json md")]
     [InlineData("bamba-onnx bench -p ", "")]
     [InlineData("bamba-onnx run --prompt ", "")]
+    [InlineData("bamba-onnx chat --format ", "chatml granite llama3 plain")]
+    [InlineData("bamba-onnx chat --system ", "")]
     [InlineData("bamba-onnx completion ", "bash fish pwsh zsh")]
     [InlineData("bamba-onnx completion bash ", "--help")]
     [InlineData("bamba-onnx inspect x --json --", "--download --dtype --help --revision")]

@@ -16,6 +16,18 @@ public sealed class AddedTokenTests
     }
 
     [Fact]
+    public void In_a_literal_text_special_tokens_are_words_and_the_others_still_tokens()
+    {
+        using var folder = new TokenizerFolder();
+        int special = folder.Add("<|s|>");
+        int ordinary = folder.Add("<|o|>", special: false);
+        BambaTokenizer tokenizer = folder.Load();
+
+        Assert.Equal([special, ordinary, '!'], tokenizer.Encode("<|s|><|o|>!"));
+        Assert.Equal([.. "<|s|>", ordinary, '!'], tokenizer.EncodeLiteral("<|s|><|o|>!"));
+    }
+
+    [Fact]
     public void White_space_beside_a_token_is_swallowed_where_it_says_so()
     {
         using var folder = new TokenizerFolder();

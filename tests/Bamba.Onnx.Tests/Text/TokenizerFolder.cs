@@ -53,7 +53,9 @@ internal sealed class TokenizerFolder : IDisposable
 
     public JsonObject Vocabulary => Model["vocab"]!.AsObject();
 
-    public string File => Path.Combine(folder, ModelFiles.Tokenizer);
+    public string Path => folder;
+
+    public string File => System.IO.Path.Combine(folder, ModelFiles.Tokenizer);
 
     public static JsonObject Sequence(string key, params JsonNode[] steps) =>
         new() { ["type"] = "Sequence", [key] = new JsonArray(steps) };
@@ -104,7 +106,7 @@ internal sealed class TokenizerFolder : IDisposable
     }
 
     public void WriteConfig(string json) =>
-        System.IO.File.WriteAllText(Path.Combine(folder, ModelFiles.TokenizerConfig), json);
+        System.IO.File.WriteAllText(System.IO.Path.Combine(folder, ModelFiles.TokenizerConfig), json);
 
     public BambaTokenizer Load()
     {
