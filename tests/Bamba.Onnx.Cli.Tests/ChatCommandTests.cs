@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
@@ -31,7 +32,9 @@ public sealed class ChatCommandTests
         CliRun own = await CliRun.With("ROMEO", Greedy);
         Assert.Equal(own, await CliRun.With("ROMEO", [.. Greedy, "--format", "llama3"]));
         Assert.NotEqual(own, await CliRun.With("ROMEO", Plain));
-        Assert.NotEqual(own, await CliRun.With("ROMEO", [.. Greedy, "--system", "Speak as a king."]));
+        CliRun told = await CliRun.With("ROMEO\n/history", [.. Greedy, "--system", "Speak as a king."]);
+        Assert.Contains("system: Speak as a king.\nuser: ROMEO\n", told.Out);
+        Assert.NotEqual((await CliRun.With("ROMEO\n/history", Greedy)).Error, told.Error);
     }
 
     [Fact]
@@ -128,19 +131,17 @@ public sealed class ChatCommandTests
     [Fact]
     public async Task A_full_context_is_told_and_undo_makes_room()
     {
-        string tooMuch = string.Concat(Enumerable.Repeat("x y ", 3000));
-        CliRun run = await Chat("ROMEO", tooMuch, "JULIET");
-        Assert.Equal(0, run.ExitCode);
-        Assert.Contains("error: expected at most 4096 tokens", run.Error);
-        Assert.Contains("/undo or /clear makes room", run.Error);
-        Assert.Equal((await Chat("ROMEO", "JULIET")).Out, run.Out);
-        string nearlyAll = string.Concat(Enumerable.Repeat("x y ", 1020));
-        CliRun full = await CliRun.With(
-            $"{nearlyAll}\n/undo\nROMEO",
-            [.. Plain[..^3], "100", "--format", "plain", "--stop", "ROMEO"]
-        );
-        Assert.Contains("(the context of 4096 tokens is full; /undo or /clear makes room)", full.Error);
-        Assert.Contains("(taken back: 0 turns", full.Error);
+        string small = ExportedModels.Of(TestData.TinyShakespeare, new ExportOptions { ContextLength = 40 });
+        string[] args = ["chat", small, "--format", "plain", "--temperature", "0", "--max-tokens"];
+        string tooMuch = string.Concat(Enumerable.Repeat("x y ", 30));
+        CliRun refused = await CliRun.With($"ROMEO\n{tooMuch}\nJULIET", [.. args, "12"]);
+        Assert.Equal(0, refused.ExitCode);
+        Assert.Contains("error: expected at most 40 tokens", refused.Error);
+        Assert.EndsWith("; /undo or /clear makes room\n", refused.Error);
+        Assert.Equal((await CliRun.With("ROMEO\nJULIET", [.. args, "12"])).Out, refused.Out);
+        CliRun full = await CliRun.With("ROMEO\nJULIET\n/undo\n/history", [.. args, "30"]);
+        Assert.StartsWith("(the context of 40 tokens is full; /undo or /clear makes room)\n", full.Error);
+        Assert.Contains("(taken back: 1 turn, ", full.Error);
     }
 
     [Theory]
@@ -197,6 +198,35 @@ public sealed class ChatCommandTests
         Assert.Equal(130, run.ExitCode);
         Assert.Equal((await Chat("ROMEO")).Out, run.Out);
         Assert.EndsWith("cancelled\n", run.Error);
+    }
+
+    [Fact]
+    public async Task The_process_hears_the_signal_of_a_terminal()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "there is no kill(1) here");
+        string command = Path.Combine(AppContext.BaseDirectory, "bamba-onnx");
+        var start = new ProcessStartInfo(command, ["chat", Model, "--format", "plain", "--max-tokens", "4000"])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using Process process = Process.Start(start)!;
+        await process.StandardInput.WriteLineAsync("ROMEO");
+        await process.StandardOutput.ReadBlockAsync(new char[5]);
+        await InterruptAsync();
+        Assert.Equal("(stopped)", await process.StandardError.ReadLineAsync());
+        await process.StandardInput.WriteLineAsync("/undo");
+        Assert.StartsWith("(taken back: 0 turns", await process.StandardError.ReadLineAsync());
+        await InterruptAsync();
+        await process.WaitForExitAsync();
+        Assert.Equal((130, "cancelled\n"), (process.ExitCode, await process.StandardError.ReadToEndAsync()));
+
+        async Task InterruptAsync()
+        {
+            using Process kill = Process.Start("kill", ["-INT", $"{process.Id}"]);
+            await kill.WaitForExitAsync();
+        }
     }
 
     [Fact]
