@@ -55,12 +55,7 @@ internal sealed class ChatCommand
     public static Command Create(CliConsole console)
     {
         var it = new ChatCommand(console);
-        var command = new Command(Name, "Talk with a model, turn by turn.")
-        {
-            it.system,
-            it.format,
-            it.maxTokens,
-        };
+        var command = new Command(Name, "Talk with a model, turn by turn.") { it.system, it.format, it.maxTokens };
         it.sampling.AddTo(command);
         foreach (Option option in (Option[])[it.stop, it.device, it.threads, it.dtype])
         {
