@@ -1,0 +1,33 @@
+// bamba::Mamba2ChunkScan on a CUDA device of compute capability 8.0 or newer.
+
+#ifndef BAMBA_KERNELS_CUDA_MAMBA2_CHUNK_SCAN_CUDA_H_
+#define BAMBA_KERNELS_CUDA_MAMBA2_CHUNK_SCAN_CUDA_H_
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+
+#include "mamba2_chunk_scan.h"
+
+namespace bamba::cuda {
+
+// What a choice of kernels depends on, read once a device.
+struct Device {
+  int compute_capability = 0;  // major * 10 + minor
+  int multiprocessors = 0;
+  int shared_bytes_per_block = 0;  // the most a block may ask for
+};
+
+cudaError_t ReadDevice(int ordinal, Device& device);
+
+// Bytes of scratch device memory, aligned to 256, that a call needs. Its content does not matter.
+size_t Mamba2WorkspaceBytes(const Mamba2Shape& shape, const Device& device);
+
+// Queues the operator on the stream: no allocation, no synchronization, no copy from or to the
+// host, so that a CUDA graph can hold it. Every pointer of tensors is device memory.
+cudaError_t Mamba2ChunkScan(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* workspace,
+                            const Device& device, cudaStream_t stream);
+
+}  // namespace bamba::cuda
+
+#endif  // BAMBA_KERNELS_CUDA_MAMBA2_CHUNK_SCAN_CUDA_H_
