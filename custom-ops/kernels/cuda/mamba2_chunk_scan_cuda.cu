@@ -1,0 +1,99 @@
+// bamba::Mamba2ChunkScan on CUDA: chooses the kernels for a call and lays out their scratch memory.
+
+#include "mamba2_chunk_scan_cuda.h"
+
+#include "launch.cuh"
+#include "stages.cuh"
+
+namespace bamba::cuda {
+namespace {
+
+// A step is one token a row; the lengths of packed sequences are known on the device only.
+bool IsStep(const Mamba2Shape& shape, const Mamba2Tensors& tensors) {
+  return shape.length == 1 && tensors.cu_seqlens == nullptr;
+}
+
+size_t GatedBytes(const Mamba2Shape& shape) {
+  const size_t bytes = static_cast<size_t>(shape.batch * shape.length * shape.inner()) * sizeof(float);
+  return CeilDivide(bytes, 256) * 256;
+}
+
+template <typename T>
+cudaError_t Scan(const Call& call, void* scratch, float* gated, const Device& device,
+                 cudaStream_t stream) {
+  if constexpr (!std::is_same_v<T, float>) {
+    if (HopperScanFits(call.shape, device)) {
+      return HopperScan<T>(call, scratch, gated, stream);
+    }
+  }
+  return PortableScan<T>(call, scratch, gated, device, stream);
+}
+
+template <typename T>
+cudaError_t Run(const Call& call, void* workspace, const Device& device, cudaStream_t stream) {
+  float* gated = static_cast<float*>(workspace);
+  if (IsStep(call.shape, call.tensors)) {
+    return Step<T>(call, gated, device, stream);
+  }
+  void* scratch = static_cast<char*>(workspace) + GatedBytes(call.shape);
+  if (cudaError_t error = Scan<T>(call, scratch, gated, device, stream); error != cudaSuccess) {
+    return error;
+  }
+  if (cudaError_t error = GatedNorm<T>(call, gated, device, stream); error != cudaSuccess) {
+    return error;
+  }
+  return PassThrough(call, stream);
+}
+
+}  // namespace
+
+cudaError_t ReadDevice(int ordinal, Device& device) {
+  const struct {
+    cudaDeviceAttr attribute;
+    int* value;
+  } wanted[] = {
+      {cudaDevAttrMultiProcessorCount, &device.multiprocessors},
+      {cudaDevAttrMaxSharedMemoryPerBlockOptin, &device.shared_bytes_per_block},
+  };
+  for (const auto& [attribute, value] : wanted) {
+    if (cudaError_t error = cudaDeviceGetAttribute(value, attribute, ordinal);
+        error != cudaSuccess) {
+      return error;
+    }
+  }
+  int major = 0;
+  int minor = 0;
+  if (cudaError_t error =
+          cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ordinal);
+      error != cudaSuccess) {
+    return error;
+  }
+  if (cudaError_t error =
+          cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, ordinal);
+      error != cudaSuccess) {
+    return error;
+  }
+  device.compute_capability = major * 10 + minor;
+  return cudaSuccess;
+}
+
+size_t Mamba2WorkspaceBytes(const Mamba2Shape& shape, const Device& device) {
+  return GatedBytes(shape) +
+         (HopperScanFits(shape, device) ? HopperScanBytes(shape) : PortableScanBytes(shape));
+}
+
+cudaError_t Mamba2ChunkScan(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* workspace,
+                            const Device& device, cudaStream_t stream) {
+  const Call call = {shape, tensors};
+  switch (shape.data_type) {
+    case DataType::kFloat32:
+      return Run<float>(call, workspace, device, stream);
+    case DataType::kFloat16:
+      return Run<__half>(call, workspace, device, stream);
+    case DataType::kBFloat16:
+      return Run<__nv_bfloat16>(call, workspace, device, stream);
+  }
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace bamba::cuda

@@ -1,0 +1,220 @@
+// One token a row: the work of a decode step, bound by reading and writing the recurrent state once.
+//
+// Two kernels. In the first a block has one head of one row: the state's loads are under way while it convolves. In the
+// second a block has one norm group of a row; it also shifts the conv state of B and C, which all heads of a group read.
+
+#include "launch.cuh"
+#include "numeric.cuh"
+#include "stages.cuh"
+
+namespace bamba::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kLanes = 8;  // that share a row of the state
+constexpr int kRows = kThreads / kLanes;
+
+// A block's convolved inputs.
+struct Inputs {
+  float* x;  // [P]
+  float* b;  // [N]
+  float* c;  // [N]
+
+  __device__ Inputs(float* memory, const Mamba2Shape& shape)
+      : x(memory), b(x + (shape.head_dim + 3) / 4 * 4), c(b + (shape.state_size + 3) / 4 * 4) {}
+
+  static size_t Bytes(const Mamba2Shape& shape) {
+    return (CeilDivide(shape.head_dim, 4) + 2 * CeilDivide(shape.state_size, 4)) * 4 *
+           sizeof(float);
+  }
+};
+
+// x, B and C of the token; x's conv state moves on, that of B and C stays for other heads.
+template <typename T>
+__device__ void ConvolveToken(const Call& call, const Sequence& sequence, int64_t head,
+                              const Inputs& inputs) {
+  const Mamba2Shape& shape = call.shape;
+  const int p = static_cast<int>(shape.head_dim);
+  const int n = static_cast<int>(shape.state_size);
+  const int64_t group = head / shape.heads_per_group();
+  for (int i = threadIdx.x; i < p + 2 * n; i += kThreads) {
+    int64_t channel = head * p + i;
+    float* target = inputs.x + i;
+    if (i >= p + n) {
+      channel = shape.inner() + (shape.n_groups + group) * n + (i - p - n);
+      target = inputs.c + (i - p - n);
+    } else if (i >= p) {
+      channel = shape.inner() + group * n + (i - p);
+      target = inputs.b + (i - p);
+    }
+    *target = RoundTo<T>(Convolve<T>(call, sequence, channel, 0));
+    if (i < p) {
+      WriteConvState<T>(call, sequence, channel);
+    }
+  }
+}
+
+// Adds a token to a piece of the state's row and returns the piece's part of S C.
+template <int kVector>
+__device__ float Advance(float* piece, float decay, float x, const float* b, const float* c) {
+  float sum = 0;
+#pragma unroll
+  for (int i = 0; i < kVector; ++i) {
+    piece[i] = piece[i] * decay + x * b[i];
+    sum += piece[i] * c[i];
+  }
+  return sum;
+}
+
+template <int kVector>
+struct alignas(4 * kVector) Piece {
+  float elements[kVector];
+};
+
+// Blocks (head, row). kVector floats are loaded at once; kPasses rows a lane group and kPieces pieces a row are kept in
+// registers from the kernel's start, or none where kPasses is 0 and the state is of any size.
+template <typename T, int kVector, int kPasses, int kPieces>
+__global__ void __launch_bounds__(kThreads) StepKernel(Call call, float* gated) {
+  extern __shared__ float4 memory[];
+  const Mamba2Shape& shape = call.shape;
+  const Inputs inputs(reinterpret_cast<float*>(memory), shape);
+  const int64_t head = blockIdx.x;
+  const Sequence sequence = SequenceAt(call, blockIdx.y);
+  const int p = static_cast<int>(shape.head_dim);
+  const int n = static_cast<int>(shape.state_size);
+  const int64_t offset = (sequence.state_row * shape.num_heads + head) * p * n;
+  const float* past = call.tensors.past_recurrent_state + offset;
+  float* present = call.tensors.present_recurrent_state + offset;
+  const int first_row = threadIdx.x / kLanes;
+  const int first_column = threadIdx.x % kLanes * kVector;
+  LetKernelAfterStart();
+
+  using P = Piece<kVector>;
+  constexpr bool kHeld = kPasses > 0;
+  P held[kHeld ? kPasses : 1][kHeld ? kPieces : 1];
+  if constexpr (kHeld) {
+#pragma unroll
+    for (int pass = 0; pass < kPasses; ++pass) {
+#pragma unroll
+      for (int i = 0; i < kPieces; ++i) {
+        held[pass][i] = *reinterpret_cast<const P*>(
+            past + (first_row + pass * kRows) * n + first_column + i * kLanes * kVector);
+      }
+    }
+  }
+  const bool real = sequence.length > 0;
+  float dt = 0;
+  if (real) {
+    ConvolveToken<T>(call, sequence, head, inputs);
+    const T* row = static_cast<const T*>(call.tensors.zxbcdt) +
+                   sequence.first_token * shape.projected();
+    dt = TimeStep(ToFloat(row[shape.inner() + shape.conv_channels() + head]),
+                  call.tensors.dt_bias[head], shape.dt_min, shape.dt_max);
+  } else {
+    for (int i = threadIdx.x; i < p; i += kThreads) {
+      WriteConvState<T>(call, sequence, head * p + i);
+    }
+    for (int i = threadIdx.x; i < p + 2 * n + 12 && i * sizeof(float) < Inputs::Bytes(shape);
+         i += kThreads) {
+      inputs.x[i] = 0;
+    }
+  }
+  // Without a token dt is 0: the decay is 1 and nothing is added.
+  const float decay = expf(-expf(call.tensors.a_log[head]) * dt);
+  const float d = call.tensors.d[head];
+  __syncthreads();
+
+#pragma unroll
+  for (int pass = 0; pass < (kHeld ? kPasses : p); ++pass) {
+    const int row = first_row + pass * kRows;
+    if (!kHeld && pass * kRows >= p) {
+      break;
+    }
+    const float x = row < p ? inputs.x[row] : 0;
+    float sum = 0;
+    if constexpr (kHeld) {
+#pragma unroll
+      for (int i = 0; i < kPieces; ++i) {
+        const int column = first_column + i * kLanes * kVector;
+        sum += Advance<kVector>(held[pass][i].elements, decay, dt * x, inputs.b + column,
+                                inputs.c + column);
+        *reinterpret_cast<P*>(present + row * n + column) = held[pass][i];
+      }
+    } else if (row < p) {
+      for (int column = first_column; column < n; column += kLanes * kVector) {
+        P piece = *reinterpret_cast<const P*>(past + row * n + column);
+        sum += Advance<kVector>(piece.elements, decay, dt * x, inputs.b + column,
+                                inputs.c + column);
+        *reinterpret_cast<P*>(present + row * n + column) = piece;
+      }
+    }
+    for (int lanes = kLanes / 2; lanes > 0; lanes /= 2) {
+      sum += __shfl_xor_sync(~0u, sum, lanes);
+    }
+    if (real && row < p && threadIdx.x % kLanes == 0) {
+      const float z = ToFloat(static_cast<const T*>(
+          call.tensors.zxbcdt)[sequence.first_token * shape.projected() + head * p + row]);
+      gated[blockIdx.y * shape.inner() + head * p + row] = (sum + d * x) * Silu(z);
+    }
+  }
+}
+
+// The conv state of B and C, once every head has read it. Blocks (channels, row).
+template <typename T>
+__global__ void __launch_bounds__(kThreads) ShiftKernel(Call call) {
+  const Mamba2Shape& shape = call.shape;
+  const Sequence sequence = SequenceAt(call, blockIdx.y);
+  const int64_t channel =
+      shape.inner() + static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  WaitForKernelBefore();
+  if (channel < shape.conv_channels()) {
+    WriteConvState<T>(call, sequence, channel);
+  }
+}
+
+template <typename T>
+auto ChooseStepKernel(const Mamba2Shape& shape) {
+  if (shape.head_dim == 2 * kRows && shape.state_size == 128) {
+    return StepKernel<T, 4, 2, 4>;
+  }
+  return shape.state_size % 4 == 0 ? StepKernel<T, 4, 0, 0> : StepKernel<T, 1, 0, 0>;
+}
+
+}  // namespace
+
+template <typename T>
+cudaError_t Step(const Call& call, float* gated, const Device& device, cudaStream_t stream) {
+  const Mamba2Shape& shape = call.shape;
+  if (shape.batch == 0) {
+    return cudaSuccess;
+  }
+  const auto kernel = ChooseStepKernel<T>(shape);
+  Launch launch;
+  launch.grid = dim3(static_cast<unsigned>(shape.num_heads), static_cast<unsigned>(shape.batch));
+  launch.threads = kThreads;
+  launch.shared_bytes = Inputs::Bytes(shape);
+  launch.stream = stream;
+  if (cudaError_t error = AllowShared(kernel, launch.shared_bytes); error != cudaSuccess) {
+    return error;
+  }
+  if (cudaError_t error = Start(launch, kernel, call, gated); error != cudaSuccess) {
+    return error;
+  }
+  Launch shift;
+  shift.grid = dim3(
+      static_cast<unsigned>(CeilDivide(shape.conv_channels() - shape.inner(), kThreads)),
+      static_cast<unsigned>(shape.batch));
+  shift.threads = kThreads;
+  shift.stream = stream;
+  shift.overlaps = device.compute_capability >= 90;
+  if (cudaError_t error = Start(shift, ShiftKernel<T>, call); error != cudaSuccess) {
+    return error;
+  }
+  return GatedNorm<T>(call, gated, device, stream);
+}
+
+template cudaError_t Step<float>(const Call&, float*, const Device&, cudaStream_t);
+template cudaError_t Step<__half>(const Call&, float*, const Device&, cudaStream_t);
+template cudaError_t Step<__nv_bfloat16>(const Call&, float*, const Device&, cudaStream_t);
+
+}  // namespace bamba::cuda
