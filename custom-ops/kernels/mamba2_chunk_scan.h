@@ -30,11 +30,11 @@ struct Mamba2Shape {
   float dt_min = 0;
   float dt_max = 0;
 
-  int64_t inner() const { return num_heads * head_dim; }                         // E
-  int64_t conv_channels() const { return inner() + 2 * n_groups * state_size; }  // Cd
+  constexpr int64_t inner() const { return num_heads * head_dim; }                         // E
+  constexpr int64_t conv_channels() const { return inner() + 2 * n_groups * state_size; }  // Cd
   // Elements of a token in zxbcdt.
-  int64_t projected() const { return inner() + conv_channels() + num_heads; }
-  int64_t heads_per_group() const { return num_heads / n_groups; }
+  constexpr int64_t projected() const { return inner() + conv_channels() + num_heads; }
+  constexpr int64_t heads_per_group() const { return num_heads / n_groups; }
 };
 
 // Every tensor is dense and row-major; void is an element of type T. Only present may alias past,

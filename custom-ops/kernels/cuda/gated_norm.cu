@@ -1,4 +1,5 @@
-// The last stage: y = r / sqrt(mean of r² over a norm group + epsilon) * norm_weight, zero at tokens that are not real.
+// The last stage: y = r / sqrt(mean of r² over a norm group + epsilon) * norm_weight, zero at
+// tokens that are not real.
 
 #include "launch.cuh"
 #include "numeric.cuh"
@@ -33,11 +34,12 @@ __device__ void StoreFour(T* target, float4 value) {
   struct alignas(4 * sizeof(T)) Four {
     T elements[4];
   };
-  *reinterpret_cast<Four*>(target) = {{FromFloat<T>(value.x), FromFloat<T>(value.y),
-                                       FromFloat<T>(value.z), FromFloat<T>(value.w)}};
+  *reinterpret_cast<Four*>(target) = {
+      {FromFloat<T>(value.x), FromFloat<T>(value.y), FromFloat<T>(value.z), FromFloat<T>(value.w)}};
 }
 
-// A block does one norm group of one token; groups of a multiple of 4 and at most kThreads * kHeld elements.
+// A block does one norm group of one token; groups of a multiple of 4 and at most kThreads * kHeld
+// elements.
 template <typename T>
 __global__ void __launch_bounds__(kThreads) HeldNormKernel(Call call, const float* gated) {
   const int64_t groups = call.shape.inner() / call.shape.norm_group_size;
@@ -99,8 +101,7 @@ template <typename T>
 cudaError_t GatedNorm(const Call& call, const float* gated, const Device& device,
                       cudaStream_t stream) {
   const Mamba2Shape& shape = call.shape;
-  const int64_t blocks =
-      shape.batch * shape.length * (shape.inner() / shape.norm_group_size);
+  const int64_t blocks = shape.batch * shape.length * (shape.inner() / shape.norm_group_size);
   if (blocks == 0) {
     return cudaSuccess;
   }

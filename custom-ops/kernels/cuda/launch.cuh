@@ -17,8 +17,9 @@ struct Launch {
   unsigned threads = 0;
   size_t shared_bytes = 0;
   cudaStream_t stream = nullptr;
-  // Whether blocks may start while the kernel before them still runs. Such a kernel calls WaitForKernelBefore before it
-  // touches what that one writes, and that one calls LetKernelAfterStart.
+  // Whether blocks may start while the kernel before them still runs. Such a kernel calls
+  // WaitForKernelBefore before it touches what that one writes, and that one calls
+  // LetKernelAfterStart.
   bool overlaps = false;
 };
 

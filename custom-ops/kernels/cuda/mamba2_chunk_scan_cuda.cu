@@ -1,8 +1,7 @@
 // bamba::Mamba2ChunkScan on CUDA: chooses the kernels for a call and lays out their scratch memory.
 
-#include "mamba2_chunk_scan_cuda.h"
-
 #include "launch.cuh"
+#include "mamba2_chunk_scan_cuda.h"
 #include "stages.cuh"
 
 namespace bamba::cuda {
@@ -14,7 +13,8 @@ bool IsStep(const Mamba2Shape& shape, const Mamba2Tensors& tensors) {
 }
 
 size_t GatedBytes(const Mamba2Shape& shape) {
-  const size_t bytes = static_cast<size_t>(shape.batch * shape.length * shape.inner()) * sizeof(float);
+  const size_t bytes =
+      static_cast<size_t>(shape.batch * shape.length * shape.inner()) * sizeof(float);
   return CeilDivide(bytes, 256) * 256;
 }
 

@@ -1,4 +1,5 @@
-// Scalars on the device: conversions between T and float32, and the functions of the operator's page.
+// Scalars on the device: conversions between T and float32, and the functions of the operator's
+// page.
 
 #ifndef BAMBA_KERNELS_CUDA_NUMERIC_CUH_
 #define BAMBA_KERNELS_CUDA_NUMERIC_CUH_

@@ -1,4 +1,5 @@
-// The packed form's state rows that no sequence owns, and nothing where past and present are one buffer.
+// The packed form's state rows that no sequence owns, and nothing where past and present are one
+// buffer.
 
 #include "launch.cuh"
 #include "stages.cuh"

@@ -1,8 +1,9 @@
-// The chunked scan for any shape and type, on the ordinary float32 units: what float32 data takes, which may not be
-// rounded to TF32, and 16-bit data of shapes that no faster kernel is written for.
+// The chunked scan for any shape and type, on the ordinary float32 units: what float32 data takes,
+// which may not be rounded to TF32, and 16-bit data of shapes that no faster kernel is written for.
 //
-// Two kernels. The first convolves: x, B and C of every token after SiLU, and dt. The second gives a block some rows
-// (channels) of a head's state, which it keeps in shared memory while it walks over the chunks of a sequence.
+// Two kernels. The first convolves: x, B and C of every token after SiLU, and dt. The second gives
+// a block some rows (channels) of a head's state, which it keeps in shared memory while it walks
+// over the chunks of a sequence.
 
 #include "launch.cuh"
 #include "numeric.cuh"
@@ -55,11 +56,12 @@ __global__ void __launch_bounds__(kThreads) ConvolveKernel(Call call, T* convolv
 struct Tiles {
   int tokens;  // of a chunk, even
   int rows;    // of the state, even
-  int stride;  // floats of a row of B, C and the state: N, rounded up to 16 bytes and moved on by one bank group
+  int stride;  // floats of a row of B, C and the state: N, rounded up to 16 bytes and moved on by
+               // one bank group
 
   size_t SharedBytes() const {
-    const size_t floats = (rows + 2 * tokens) * stride + 2 * tokens * rows +
-                          tokens * (tokens + 1) + 3 * tokens;
+    const size_t floats =
+        (rows + 2 * tokens) * stride + 2 * tokens * rows + tokens * (tokens + 1) + 3 * tokens;
     return floats * sizeof(float);
   }
 };
@@ -77,10 +79,10 @@ Tiles ChooseTiles(const Mamba2Shape& shape, const Device& device) {
 
 // A block's shared memory.
 struct Shared {
-  float* state;   // [rows][stride]
-  float* b;       // [tokens][stride]
-  float* c;       // [tokens][stride]
-  float* x;       // [tokens][rows]
+  float* state;     // [rows][stride]
+  float* b;         // [tokens][stride]
+  float* c;         // [tokens][stride]
+  float* x;         // [tokens][rows]
   float* weighted;  // [tokens][rows], exp(cs_last - cs) dt x
   float* inside;  // [tokens][tokens + 1], (C Bᵀ) exp(cs_l - cs_s) dt_s at and below the diagonal
   float* cs;      // [tokens]
@@ -124,17 +126,18 @@ __device__ float Dot(const float* a, const float* b, int size) {
 // x, B, C and dt of a chunk; zeros past its end, so that what follows needs no bounds.
 template <typename T>
 __device__ void LoadChunk(const Call& call, const Place& place, const Tiles& tiles,
-                          const Shared& shared, const T* convolved, const float* dt, int64_t start) {
+                          const Shared& shared, const T* convolved, const float* dt,
+                          int64_t start) {
   const Mamba2Shape& shape = call.shape;
-  const int count = static_cast<int>(min(static_cast<int64_t>(tiles.tokens),
-                                         place.sequence.length - start));
+  const int count =
+      static_cast<int>(min(static_cast<int64_t>(tiles.tokens), place.sequence.length - start));
   const int64_t first = place.sequence.first_token + start;
   const int n = static_cast<int>(shape.state_size);
   for (int i = threadIdx.x; i < tiles.tokens * n; i += kThreads) {
     const int l = i / n;
     const int column = i - l * n;
-    const T* token = convolved + (first + l) * shape.conv_channels() + shape.inner() +
-                     place.group * n + column;
+    const T* token =
+        convolved + (first + l) * shape.conv_channels() + shape.inner() + place.group * n + column;
     shared.b[l * tiles.stride + column] = l < count ? ToFloat(token[0]) : 0;
     shared.c[l * tiles.stride + column] = l < count ? ToFloat(token[shape.n_groups * n]) : 0;
   }
@@ -146,7 +149,7 @@ __device__ void LoadChunk(const Call& call, const Place& place, const Tiles& til
                       ? ToFloat(convolved[(first + l) * shape.conv_channels() + channel])
                       : 0;
   }
-  if (threadIdx.x < tiles.tokens) {
+  if (static_cast<int>(threadIdx.x) < tiles.tokens) {
     const int l = threadIdx.x;
     shared.dt[l] = l < count ? dt[(first + l) * shape.num_heads + place.head] : 0;
   }
@@ -200,9 +203,9 @@ __device__ void WriteGated(const Call& call, const Place& place, const Tiles& ti
     if (start + l >= place.sequence.length || row >= place.rows) {
       continue;
     }
-    float v = expf(shared.cs[l]) * Dot(shared.c + l * tiles.stride,
-                                       shared.state + row * tiles.stride,
-                                       static_cast<int>(shape.state_size));
+    float v =
+        expf(shared.cs[l]) * Dot(shared.c + l * tiles.stride, shared.state + row * tiles.stride,
+                                 static_cast<int>(shape.state_size));
     for (int s = 0; s <= l; ++s) {
       v += shared.inside[l * (tiles.tokens + 1) + s] * shared.x[s * tiles.rows + row];
     }
@@ -233,8 +236,8 @@ __device__ void AdvanceState(const Tiles& tiles, const Shared& shared, int n) {
   }
 }
 
-// The conv state of the block's rows, and by the first block of a group that of its B and C. The kernel before has read
-// all it needs of the past.
+// The conv state of the block's rows, and by the first block of a group that of its B and C. The
+// kernel before has read all it needs of the past.
 template <typename T>
 __device__ void WriteConvStates(const Call& call, const Place& place) {
   const Mamba2Shape& shape = call.shape;
@@ -266,11 +269,13 @@ __global__ void __launch_bounds__(kThreads)
   place.head = blockIdx.x / parts;
   place.group = place.head / shape.heads_per_group();
   place.first_row = (blockIdx.x - place.head * parts) * tiles.rows;
-  place.rows = static_cast<int>(
-      min(static_cast<int64_t>(tiles.rows), shape.head_dim - place.first_row));
+  place.rows =
+      static_cast<int>(min(static_cast<int64_t>(tiles.rows), shape.head_dim - place.first_row));
   const int n = static_cast<int>(shape.state_size);
-  const int64_t state = ((place.sequence.state_row * shape.num_heads + place.head) *
-                             shape.head_dim + place.first_row) * n;
+  const int64_t state =
+      ((place.sequence.state_row * shape.num_heads + place.head) * shape.head_dim +
+       place.first_row) *
+      n;
 
   for (int i = threadIdx.x; i < (tiles.rows + 2 * tiles.tokens) * tiles.stride; i += kThreads) {
     shared.state[i] = 0;
@@ -301,8 +306,8 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 size_t PortableScanBytes(const Mamba2Shape& shape) {
-  return ConvolvedBytes(shape) +
-         Aligned(shape.batch * shape.length * shape.num_heads * static_cast<int64_t>(sizeof(float)));
+  return ConvolvedBytes(shape) + Aligned(shape.batch * shape.length * shape.num_heads *
+                                         static_cast<int64_t>(sizeof(float)));
 }
 
 template <typename T>
@@ -315,9 +320,9 @@ cudaError_t PortableScan(const Call& call, void* scratch, float* gated, const De
   launch.threads = kThreads;
   launch.stream = stream;
   if (const int64_t tokens = shape.batch * shape.length; tokens > 0) {
-    launch.grid = dim3(static_cast<unsigned>(tokens),
-                       static_cast<unsigned>(
-                           CeilDivide(shape.conv_channels() + shape.num_heads, kThreads)));
+    launch.grid =
+        dim3(static_cast<unsigned>(tokens),
+             static_cast<unsigned>(CeilDivide(shape.conv_channels() + shape.num_heads, kThreads)));
     if (cudaError_t error = Start(launch, ConvolveKernel<T>, call, convolved, dt);
         error != cudaSuccess) {
       return error;
@@ -331,9 +336,9 @@ cudaError_t PortableScan(const Call& call, void* scratch, float* gated, const De
   if (cudaError_t error = AllowShared(ScanKernel<T>, launch.shared_bytes); error != cudaSuccess) {
     return error;
   }
-  launch.grid = dim3(
-      static_cast<unsigned>(shape.num_heads * CeilDivide(shape.head_dim, tiles.rows)),
-      static_cast<unsigned>(shape.num_sequences));
+  launch.grid =
+      dim3(static_cast<unsigned>(shape.num_heads * CeilDivide(shape.head_dim, tiles.rows)),
+           static_cast<unsigned>(shape.num_sequences));
   return Start(launch, ScanKernel<T>, call, tiles, convolved, dt, gated);
 }
 

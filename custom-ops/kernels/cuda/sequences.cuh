@@ -1,4 +1,5 @@
-// Which tokens and which row of the states belong to a sequence, read from lengths that live on the device.
+// Which tokens and which row of the states belong to a sequence, read from lengths that live on the
+// device.
 
 #ifndef BAMBA_KERNELS_CUDA_SEQUENCES_CUH_
 #define BAMBA_KERNELS_CUDA_SEQUENCES_CUH_
@@ -58,7 +59,8 @@ __device__ inline int64_t OwnerOf(const Call& call, int64_t token) {
   return LastStartingBy(count, token, [=](int64_t s) { return bounds[s]; });
 }
 
-// The convolution's input u of a channel at a position of a sequence; positions below zero reach into the past.
+// The convolution's input u of a channel at a position of a sequence; positions below zero reach
+// into the past.
 template <typename T>
 __device__ inline T ConvInput(const Call& call, const Sequence& sequence, int64_t channel,
                               int64_t position) {
@@ -74,8 +76,8 @@ __device__ inline T ConvInput(const Call& call, const Sequence& sequence, int64_
                                     taps + position];
 }
 
-// Writes a channel's present_conv_state. One thread does a whole channel and goes upward, so that the buffer may be
-// that of the past: what it reads lies at or after what it writes.
+// Writes a channel's present_conv_state. One thread does a whole channel and goes upward, so that
+// the buffer may be that of the past: what it reads lies at or after what it writes.
 template <typename T>
 __device__ inline void WriteConvState(const Call& call, const Sequence& sequence, int64_t channel) {
   const Mamba2Shape& shape = call.shape;

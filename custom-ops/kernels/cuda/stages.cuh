@@ -1,4 +1,5 @@
-// The stages that mamba2_chunk_scan_cuda.cu composes into the operator. Each queues its kernels on the stream.
+// The stages that mamba2_chunk_scan_cuda.cu composes into the operator. Each queues its kernels on
+// the stream.
 
 #ifndef BAMBA_KERNELS_CUDA_STAGES_CUH_
 #define BAMBA_KERNELS_CUDA_STAGES_CUH_
@@ -13,7 +14,8 @@
 namespace bamba::cuda {
 
 // gated_norm.cu: y from r.
-// `gated` is r = v * silu(z), [B, L, E], float32; what it holds of tokens that are not real does not matter.
+// `gated` is r = v * silu(z), [B, L, E], float32; what it holds of tokens that are not real does
+// not matter.
 template <typename T>
 cudaError_t GatedNorm(const Call& call, const float* gated, const Device& device,
                       cudaStream_t stream);
@@ -31,7 +33,8 @@ cudaError_t PortableScan(const Call& call, void* scratch, float* gated, const De
 template <typename T>
 cudaError_t Step(const Call& call, float* gated, const Device& device, cudaStream_t stream);
 
-// hopper_scan.cu: 16-bit types, heads of 64, state of 128, on compute capability 9.0. Writes states and r.
+// hopper_scan.cu: 16-bit types, heads of 64, state of 128, on compute capability 9.0. Writes states
+// and r.
 bool HopperScanFits(const Mamba2Shape& shape, const Device& device);
 size_t HopperScanBytes(const Mamba2Shape& shape);
 template <typename T>

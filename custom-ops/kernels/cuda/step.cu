@@ -1,7 +1,9 @@
-// One token a row: the work of a decode step, bound by reading and writing the recurrent state once.
+// One token a row: the work of a decode step, bound by reading and writing the recurrent state
+// once.
 //
-// Two kernels. In the first a block has one head of one row: the state's loads are under way while it convolves. In the
-// second a block has one norm group of a row; it also shifts the conv state of B and C, which all heads of a group read.
+// Two kernels. In the first a block has one head of one row: the state's loads are under way while
+// it convolves. In the second a block has one norm group of a row; it also shifts the conv state of
+// B and C, which all heads of a group read.
 
 #include "launch.cuh"
 #include "numeric.cuh"
@@ -54,6 +56,21 @@ __device__ void ConvolveToken(const Call& call, const Sequence& sequence, int64_
   }
 }
 
+// A row without a token: the head's states pass from past to present.
+template <typename T>
+__device__ void KeepStates(const Call& call, const Sequence& sequence, int64_t head) {
+  const Mamba2Shape& shape = call.shape;
+  for (int64_t i = threadIdx.x; i < shape.head_dim; i += kThreads) {
+    WriteConvState<T>(call, sequence, head * shape.head_dim + i);
+  }
+  const int64_t size = shape.head_dim * shape.state_size;
+  const int64_t offset = (sequence.state_row * shape.num_heads + head) * size;
+  for (int64_t i = threadIdx.x; i < size; i += kThreads) {
+    call.tensors.present_recurrent_state[offset + i] =
+        call.tensors.past_recurrent_state[offset + i];
+  }
+}
+
 // Adds a token to a piece of the state's row and returns the piece's part of S C.
 template <int kVector>
 __device__ float Advance(float* piece, float decay, float x, const float* b, const float* c) {
@@ -71,8 +88,9 @@ struct alignas(4 * kVector) Piece {
   float elements[kVector];
 };
 
-// Blocks (head, row). kVector floats are loaded at once; kPasses rows a lane group and kPieces pieces a row are kept in
-// registers from the kernel's start, or none where kPasses is 0 and the state is of any size.
+// Blocks (head, row). kVector floats are loaded at once; kPasses rows a lane group and kPieces
+// pieces a row are kept in registers from the kernel's start, or none where kPasses is 0 and the
+// state is of any size.
 template <typename T, int kVector, int kPasses, int kPieces>
 __global__ void __launch_bounds__(kThreads) StepKernel(Call call, float* gated) {
   extern __shared__ float4 memory[];
@@ -88,6 +106,10 @@ __global__ void __launch_bounds__(kThreads) StepKernel(Call call, float* gated) 
   const int first_row = threadIdx.x / kLanes;
   const int first_column = threadIdx.x % kLanes * kVector;
   LetKernelAfterStart();
+  if (sequence.length == 0) {
+    KeepStates<T>(call, sequence, head);
+    return;
+  }
 
   using P = Piece<kVector>;
   constexpr bool kHeld = kPasses > 0;
@@ -97,29 +119,16 @@ __global__ void __launch_bounds__(kThreads) StepKernel(Call call, float* gated) 
     for (int pass = 0; pass < kPasses; ++pass) {
 #pragma unroll
       for (int i = 0; i < kPieces; ++i) {
-        held[pass][i] = *reinterpret_cast<const P*>(
-            past + (first_row + pass * kRows) * n + first_column + i * kLanes * kVector);
+        held[pass][i] = *reinterpret_cast<const P*>(past + (first_row + pass * kRows) * n +
+                                                    first_column + i * kLanes * kVector);
       }
     }
   }
-  const bool real = sequence.length > 0;
-  float dt = 0;
-  if (real) {
-    ConvolveToken<T>(call, sequence, head, inputs);
-    const T* row = static_cast<const T*>(call.tensors.zxbcdt) +
-                   sequence.first_token * shape.projected();
-    dt = TimeStep(ToFloat(row[shape.inner() + shape.conv_channels() + head]),
-                  call.tensors.dt_bias[head], shape.dt_min, shape.dt_max);
-  } else {
-    for (int i = threadIdx.x; i < p; i += kThreads) {
-      WriteConvState<T>(call, sequence, head * p + i);
-    }
-    for (int i = threadIdx.x; i < p + 2 * n + 12 && i * sizeof(float) < Inputs::Bytes(shape);
-         i += kThreads) {
-      inputs.x[i] = 0;
-    }
-  }
-  // Without a token dt is 0: the decay is 1 and nothing is added.
+  ConvolveToken<T>(call, sequence, head, inputs);
+  const T* token =
+      static_cast<const T*>(call.tensors.zxbcdt) + sequence.first_token * shape.projected();
+  const float dt = TimeStep(ToFloat(token[shape.inner() + shape.conv_channels() + head]),
+                            call.tensors.dt_bias[head], shape.dt_min, shape.dt_max);
   const float decay = expf(-expf(call.tensors.a_log[head]) * dt);
   const float d = call.tensors.d[head];
   __syncthreads();
@@ -143,18 +152,17 @@ __global__ void __launch_bounds__(kThreads) StepKernel(Call call, float* gated) 
     } else if (row < p) {
       for (int column = first_column; column < n; column += kLanes * kVector) {
         P piece = *reinterpret_cast<const P*>(past + row * n + column);
-        sum += Advance<kVector>(piece.elements, decay, dt * x, inputs.b + column,
-                                inputs.c + column);
+        sum +=
+            Advance<kVector>(piece.elements, decay, dt * x, inputs.b + column, inputs.c + column);
         *reinterpret_cast<P*>(present + row * n + column) = piece;
       }
     }
     for (int lanes = kLanes / 2; lanes > 0; lanes /= 2) {
       sum += __shfl_xor_sync(~0u, sum, lanes);
     }
-    if (real && row < p && threadIdx.x % kLanes == 0) {
-      const float z = ToFloat(static_cast<const T*>(
-          call.tensors.zxbcdt)[sequence.first_token * shape.projected() + head * p + row]);
-      gated[blockIdx.y * shape.inner() + head * p + row] = (sum + d * x) * Silu(z);
+    if (row < p && threadIdx.x % kLanes == 0) {
+      const int64_t channel = head * p + row;
+      gated[blockIdx.y * shape.inner() + channel] = (sum + d * x) * Silu(ToFloat(token[channel]));
     }
   }
 }
@@ -164,8 +172,7 @@ template <typename T>
 __global__ void __launch_bounds__(kThreads) ShiftKernel(Call call) {
   const Mamba2Shape& shape = call.shape;
   const Sequence sequence = SequenceAt(call, blockIdx.y);
-  const int64_t channel =
-      shape.inner() + static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const int64_t channel = shape.inner() + static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   WaitForKernelBefore();
   if (channel < shape.conv_channels()) {
     WriteConvState<T>(call, sequence, channel);
@@ -201,9 +208,9 @@ cudaError_t Step(const Call& call, float* gated, const Device& device, cudaStrea
     return error;
   }
   Launch shift;
-  shift.grid = dim3(
-      static_cast<unsigned>(CeilDivide(shape.conv_channels() - shape.inner(), kThreads)),
-      static_cast<unsigned>(shape.batch));
+  shift.grid =
+      dim3(static_cast<unsigned>(CeilDivide(shape.conv_channels() - shape.inner(), kThreads)),
+           static_cast<unsigned>(shape.batch));
   shift.threads = kThreads;
   shift.stream = stream;
   shift.overlaps = device.compute_capability >= 90;
