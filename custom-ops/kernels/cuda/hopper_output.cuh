@@ -1,0 +1,219 @@
+// The output role: r = (what the state carries + what the chunk adds + D x) silu(z).
+
+#ifndef BAMBA_KERNELS_CUDA_HOPPER_OUTPUT_CUH_
+#define BAMBA_KERNELS_CUDA_HOPPER_OUTPUT_CUH_
+
+#include "hopper_pipeline.cuh"
+
+namespace bamba::cuda::hopper {
+
+// A thread's part of a chunk: tokens rows[0] and rows[1], and of each the channels 16 i + 4 q ... +
+// 3 for four i.
+struct OutputPlace {
+  int warp;
+  int q;
+  int rows[2];
+
+  __device__ OutputPlace()
+      : warp(threadIdx.x / 32 % 4),
+        q(threadIdx.x % 4),
+        rows{16 * warp + static_cast<int>(threadIdx.x) % 32 / 4,
+             16 * warp + static_cast<int>(threadIdx.x) % 32 / 4 + 8} {}
+};
+
+// z of the thread's part, four channels in two words.
+template <typename T>
+__device__ inline void LoadGate(const Station& at, const OutputPlace& place, int64_t start,
+                                uint2 (&z)[2][4]) {
+  const int64_t projected = at.call.shape.projected();
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int64_t position = start + place.rows[half];
+    const T* token = static_cast<const T*>(at.call.tensors.zxbcdt) +
+                     (at.sequence.first_token + position) * projected + at.head * kHeadDim +
+                     4 * place.q;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      z[half][i] = make_uint2(0, 0);
+      if (position < at.sequence.length) {
+        z[half][i] = *reinterpret_cast<const uint2*>(token + 16 * i);
+      }
+    }
+  }
+}
+
+// The chunk's products of tokens with tokens, (C Bᵀ) exp(cs_l - cs_s) dt_s at and below the
+// diagonal, as the left operand. Between blocks of 16 tokens the decay is a product of two: from s
+// to the token before the row's block, and from there to l. Neither can overflow, and only the
+// block on the diagonal needs an exponential for each of its elements.
+template <typename T>
+__device__ inline void WeighScores(const OutputPlace& place, const Decays& decays,
+                                   const char* scores, uint32_t (&operand)[4][4]) {
+  const int w = place.warp;
+  const int lane = threadIdx.x % 32;
+  const float cs[2] = {decays.cs[place.rows[0]], decays.cs[place.rows[1]]};
+  const float border = w == 0 ? 0 : decays.cs[16 * w - 1];
+  const float since[2] = {Exp2(cs[0] - border), Exp2(cs[1] - border)};
+  const float4* blocks = reinterpret_cast<const float4*>(scores) + w * (w + 1) / 2 * 64 + lane;
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      uint32_t low = 0;
+      uint32_t high = 0;
+      if (k <= w) {
+        const float4 score = blocks[k * 64 + half * 32];
+        const int s = 16 * k + 8 * half + 2 * place.q;
+        const float2 before = *reinterpret_cast<const float2*>(&decays.cs[s]);
+        const float2 dt = *reinterpret_cast<const float2*>(&decays.dt[s]);
+        if (k < w) {
+          const float2 until =
+              make_float2(Exp2(border - before.x) * dt.x, Exp2(border - before.y) * dt.y);
+          low = Pack<T>(score.x * since[0] * until.x, score.y * since[0] * until.y);
+          high = Pack<T>(score.z * since[1] * until.x, score.w * since[1] * until.y);
+        } else {
+          const auto weigh = [&](float value, int l, float cs_l, int at, float cs_s, float dt_s) {
+            return at <= l ? value * Exp2(cs_l - cs_s) * dt_s : 0;
+          };
+          low = Pack<T>(weigh(score.x, place.rows[0], cs[0], s, before.x, dt.x),
+                        weigh(score.y, place.rows[0], cs[0], s + 1, before.y, dt.y));
+          high = Pack<T>(weigh(score.z, place.rows[1], cs[1], s, before.x, dt.x),
+                         weigh(score.w, place.rows[1], cs[1], s + 1, before.y, dt.y));
+        }
+      }
+      operand[k][2 * half] = low;
+      operand[k][2 * half + 1] = high;
+    }
+  }
+}
+
+// sums = C Sᵀ, begun.
+template <typename T>
+__device__ inline void BeginCarried(float (&sums)[32], const char* group, const char* state) {
+  const uint32_t c = SharedAddress(group + GroupTile::kC);
+  const uint32_t s = SharedAddress(state);
+  Pin(sums);
+  ProductFence();
+#pragma unroll
+  for (int step = 0; step < kState / 16; ++step) {
+    const int offset = step % 4 * 32;
+    Product64<T>(sums, Operand(c + step / 4 * GroupTile::kCHalf + offset),
+                 Operand(s + step / 4 * kStateHalf + offset), step > 0);
+  }
+  CommitProducts();
+}
+
+// sums += operand · x.
+template <typename T>
+__device__ inline void BeginInside(float (&sums)[32], const uint32_t (&operand)[4][4],
+                                   const char* channels) {
+  const uint32_t x = SharedAddress(channels + ChannelTile::kX);
+  Pin(sums);
+  ProductFence();
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    Product64<T>(sums, operand[k], Operand(x + 32 * k));
+  }
+  CommitProducts();
+}
+
+__device__ inline void FinishProducts(float (&sums)[32]) {
+  WaitProducts();
+  Pin(sums);
+}
+
+// x of the thread's part: x[j][half] are two neighbours of columns 8 j.
+__device__ inline void LoadChannels(const OutputPlace& place, const char* channels,
+                                    uint32_t (&x)[8][2]) {
+  const int lane = threadIdx.x % 32;
+  const uint32_t tile = SharedAddress(channels + ChannelTile::kX);
+#pragma unroll
+  for (int j = 0; j < 8; j += 2) {
+    uint32_t words[4];
+    const int row = 8 * (j + lane / 16) + lane % 8;
+    LoadMatricesTransposed(words, tile + PieceOffset(row, 2 * place.warp + lane / 8 % 2));
+    x[j][0] = words[0];
+    x[j][1] = words[1];
+    x[j + 1][0] = words[2];
+    x[j + 1][1] = words[3];
+  }
+}
+
+// Adds D x, gates and stores.
+template <typename T>
+__device__ inline void StoreGated(const Station& at, const OutputPlace& place, int64_t start,
+                                  const float (&sums)[32], const uint32_t (&x)[8][2],
+                                  const uint2 (&z)[2][4], float d, float* gated) {
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int64_t position = start + place.rows[half];
+    if (position >= at.sequence.length) {
+      continue;
+    }
+    float* target = gated + (at.sequence.first_token + position) * at.call.shape.inner() +
+                    at.head * kHeadDim + 4 * place.q;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      float r[4];
+#pragma unroll
+      for (int part = 0; part < 2; ++part) {
+        const int j = 2 * i + part;
+        const float2 skip = Unpack<T>(x[j][half]);
+        const float2 gate = Unpack<T>(part == 0 ? z[half][i].x : z[half][i].y);
+        r[2 * part] = (sums[4 * j + 2 * half] + d * skip.x) * FastSilu(gate.x);
+        r[2 * part + 1] = (sums[4 * j + 2 * half + 1] + d * skip.y) * FastSilu(gate.y);
+      }
+      *reinterpret_cast<float4*>(target + 16 * i) = make_float4(r[0], r[1], r[2], r[3]);
+    }
+  }
+}
+
+// `turn` is 0 or 1: which of the warpgroups that take chunks in turn.
+template <typename T>
+__device__ inline void OutputRole(const Station& at, int turn, float* gated) {
+  const OutputPlace place;
+  const float d = at.call.tensors.d[at.head];
+  Ring<kGroupDepth> groups;
+  Ring<kChannelDepth> channels;
+  Ring<kStateDepth> states;
+  groups.Skip(turn);
+  channels.Skip(turn);
+  states.Skip(turn);
+  for (int64_t chunk = turn; chunk < at.chunks; chunk += kOutputs) {
+    const int64_t start = chunk * kChunk;
+    const char* group = at.GroupBuffer(groups.index);
+    const char* channel = at.ChannelBuffer(channels.index);
+    const Decays& decays = at.DecayBuffer(channels.index);
+    uint2 z[2][4];
+    LoadGate<T>(at, place, start, z);
+
+    float sums[32];
+    WaitFull(at.barriers().group_full[groups.index], groups.parity);
+    WaitFull(at.barriers().state_full[states.index], states.parity);
+    BeginCarried<T>(sums, group, at.StateBuffer(states.index));
+    WaitFull(at.barriers().channel_full[channels.index], channels.parity);
+    uint32_t operand[4][4];
+    WeighScores<T>(place, decays, group + GroupTile::kScores, operand);
+    const float carried[2] = {Exp2(decays.cs[place.rows[0]]), Exp2(decays.cs[place.rows[1]])};
+    FinishProducts(sums);
+    ArriveWarp(at.barriers().state_empty[states.index]);
+    ArriveWarp(at.barriers().group_empty[groups.index]);
+#pragma unroll
+    for (int i = 0; i < 32; ++i) {
+      sums[i] *= carried[i / 2 % 2];
+    }
+    BeginInside<T>(sums, operand, channel);
+    uint32_t x[8][2];
+    LoadChannels(place, channel, x);
+    FinishProducts(sums);
+    ArriveWarp(at.barriers().channel_empty[channels.index]);
+    StoreGated<T>(at, place, start, sums, x, z, d, gated);
+    groups.Skip(kOutputs);
+    channels.Skip(kOutputs);
+    states.Skip(kOutputs);
+  }
+}
+
+}  // namespace bamba::cuda::hopper
+
+#endif  // BAMBA_KERNELS_CUDA_HOPPER_OUTPUT_CUH_

@@ -1,0 +1,152 @@
+// The stations of the scan kernel and what they hand to each other.
+//
+// A block walks over the chunks of one head of one sequence. Its warps have roles for life:
+//
+//   copy      one thread: brings the group's tiles (B, C, C Bᵀ) of coming chunks
+//   convolve  one warpgroup: x after convolution and SiLU, dt and its sums
+//   state     one warpgroup: the state, in registers; hands its value before each chunk on as an
+//   operand output    two warpgroups, in turn: y before the norm
+//
+// Each hand-over is a ring of buffers with two barriers a buffer: full and empty.
+
+#ifndef BAMBA_KERNELS_CUDA_HOPPER_PIPELINE_CUH_
+#define BAMBA_KERNELS_CUDA_HOPPER_PIPELINE_CUH_
+
+#include "hopper_tiles.cuh"
+
+namespace bamba::cuda::hopper {
+
+constexpr int kWarpgroup = 128;
+constexpr int kOutputs = 2;  // warpgroups
+constexpr int kScanThreads = (2 + kOutputs) * kWarpgroup + 32;
+
+// x of a chunk as rows of channels, plain and weighted by exp(cs_last - cs) dt, and the sums of its
+// decays. cs is in powers of two: the sums of dt A log2(e).
+struct ChannelTile {
+  static constexpr int kX = 0;
+  static constexpr int kWeighted = TileBytes(kHeadDim);
+  static constexpr int kBytes = 2 * TileBytes(kHeadDim);
+};
+
+struct Decays {
+  float cs[kChunk];
+  float dt[kChunk];
+};
+
+// The state as [64 channels][128 states], two tiles of 64 states each.
+constexpr int kStateHalf = TileBytes(kHeadDim);
+constexpr int kStateBytes = 2 * kStateHalf;
+
+// A ring's place and turn.
+template <int kDepth>
+struct Ring {
+  int index = 0;
+  uint32_t parity = 0;
+
+  __device__ void Next() {
+    if (++index == kDepth) {
+      index = 0;
+      parity ^= 1;
+    }
+  }
+  __device__ void Skip(int count) {
+    for (int i = 0; i < count; ++i) {
+      Next();
+    }
+  }
+};
+
+constexpr int kGroupDepth = 3;
+constexpr int kChannelDepth = 3;
+constexpr int kStateDepth = 2;
+
+struct Barriers {
+  uint64_t group_full[kGroupDepth];
+  uint64_t group_empty[kGroupDepth];
+  uint64_t channel_full[kChannelDepth];
+  uint64_t channel_empty[kChannelDepth];
+  uint64_t state_full[kStateDepth];
+  uint64_t state_empty[kStateDepth];
+};
+
+// A block's shared memory, from an address that is a multiple of 1,024.
+struct SharedLayout {
+  static constexpr int kGroups = 0;
+  static constexpr int kChannels = kGroups + kGroupDepth * GroupTile::kBytes;
+  static constexpr int kStates = kChannels + kChannelDepth * ChannelTile::kBytes;
+  static constexpr int kDecays = kStates + kStateDepth * kStateBytes;
+  static constexpr int kBarriers = kDecays + kChannelDepth * static_cast<int>(sizeof(Decays));
+  static constexpr int kBytes = kBarriers + static_cast<int>(sizeof(Barriers));
+};
+constexpr int kScanBytes = SharedLayout::kBytes + 1024;
+
+// What every role knows.
+struct Station {
+  const Call& call;
+  Sequence sequence;
+  int head;
+  int group;
+  int64_t chunks;
+  char* shared;
+
+  __device__ char* GroupBuffer(int i) const {
+    return shared + SharedLayout::kGroups + i * GroupTile::kBytes;
+  }
+  __device__ char* ChannelBuffer(int i) const {
+    return shared + SharedLayout::kChannels + i * ChannelTile::kBytes;
+  }
+  __device__ char* StateBuffer(int i) const {
+    return shared + SharedLayout::kStates + i * kStateBytes;
+  }
+  __device__ Decays& DecayBuffer(int i) const {
+    return reinterpret_cast<Decays*>(shared + SharedLayout::kDecays)[i];
+  }
+  __device__ Barriers& barriers() const {
+    return *reinterpret_cast<Barriers*>(shared + SharedLayout::kBarriers);
+  }
+};
+
+// A warp's arrival, after all its threads are done.
+__device__ inline void ArriveWarp(uint64_t& barrier) {
+  __syncwarp();
+  if (threadIdx.x % 32 == 0) {
+    Arrive(SharedAddress(&barrier));
+  }
+}
+
+// The same for what the warp wrote and matrix products will read.
+__device__ inline void ArriveWarpWritten(uint64_t& barrier) {
+  FenceAsyncProxy();
+  ArriveWarp(barrier);
+}
+
+__device__ inline void WaitFull(uint64_t& barrier, uint32_t parity) {
+  Wait(SharedAddress(&barrier), parity);
+}
+
+// A ring begins empty: the first turn passes at once.
+__device__ inline void WaitEmpty(uint64_t& barrier, uint32_t parity) {
+  Wait(SharedAddress(&barrier), parity ^ 1);
+}
+
+// Warps that arrive at each barrier.
+__device__ inline void InitBarriers(Barriers& barriers) {
+  constexpr int kWarps = kWarpgroup / 32;
+  for (int i = 0; i < kGroupDepth; ++i) {
+    InitBarrier(SharedAddress(&barriers.group_full[i]), 1);
+    InitBarrier(SharedAddress(&barriers.group_empty[i]), 2 * kWarps);
+  }
+  for (int i = 0; i < kChannelDepth; ++i) {
+    InitBarrier(SharedAddress(&barriers.channel_full[i]), kWarps);
+    InitBarrier(SharedAddress(&barriers.channel_empty[i]), 2 * kWarps);
+  }
+  for (int i = 0; i < kStateDepth; ++i) {
+    InitBarrier(SharedAddress(&barriers.state_full[i]), kWarps);
+    InitBarrier(SharedAddress(&barriers.state_empty[i]), kWarps);
+  }
+  FenceBarrierInit();
+}
+
+}  // namespace bamba::cuda::hopper
+
+#endif  // BAMBA_KERNELS_CUDA_HOPPER_PIPELINE_CUH_
