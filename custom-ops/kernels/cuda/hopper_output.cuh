@@ -21,26 +21,43 @@ struct OutputPlace {
              16 * warp + static_cast<int>(threadIdx.x) % 32 / 4 + 8} {}
 };
 
-// z of the thread's part, four channels in two words.
+// z of the thread's part, four channels a piece, brought to shared memory ahead of time.
 template <typename T>
-__device__ inline void LoadGate(const Station& at, const OutputPlace& place, int64_t start,
-                                uint2 (&z)[2][4]) {
-  const int64_t projected = at.call.shape.projected();
+struct GateCopy {
+  const T* source;  // of the thread's first row and channel in the first chunk
+  int64_t stride;
+  int64_t length;
+  char* buffer;  // the thread's pieces, each 128 threads apart
+  const OutputPlace& place;
+
+  __device__ GateCopy(const Station& at, const OutputPlace& place, int turn)
+      : source(static_cast<const T*>(at.call.tensors.zxbcdt) +
+               (at.sequence.first_token + place.rows[0]) * at.call.shape.projected() +
+               at.head * kHeadDim + 4 * place.q),
+        stride(at.call.shape.projected()),
+        length(at.sequence.length),
+        buffer(at.GateBuffer(turn) + threadIdx.x % kWarpgroup * 8),
+        place(place) {}
+
+  __device__ void Begin(int64_t start) const {
+    if (start < length) {
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int64_t position = start + place.rows[half];
-    const T* token = static_cast<const T*>(at.call.tensors.zxbcdt) +
-                     (at.sequence.first_token + position) * projected + at.head * kHeadDim +
-                     4 * place.q;
+      for (int half = 0; half < 2; ++half) {
+        const bool real = start + place.rows[half] < length;
+        const T* row = source + (real ? (start + 8 * half) * stride : 0);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      z[half][i] = make_uint2(0, 0);
-      if (position < at.sequence.length) {
-        z[half][i] = *reinterpret_cast<const uint2*>(token + 16 * i);
+        for (int i = 0; i < 4; ++i) {
+          CopyPiece<8>(SharedAddress(buffer + (4 * half + i) * kWarpgroup * 8), row + 16 * i, real);
+        }
       }
     }
+    CommitCopies();
   }
-}
+
+  __device__ uint2 Piece(int half, int i) const {
+    return *reinterpret_cast<const uint2*>(buffer + (4 * half + i) * kWarpgroup * 8);
+  }
+};
 
 // The chunk's products of tokens with tokens, (C Bᵀ) exp(cs_l - cs_s) dt_s at and below the
 // diagonal, as the left operand. Between blocks of 16 tokens the decay is a product of two: from s
@@ -143,7 +160,7 @@ __device__ inline void LoadChannels(const OutputPlace& place, const char* channe
 template <typename T>
 __device__ inline void StoreGated(const Station& at, const OutputPlace& place, int64_t start,
                                   const float (&sums)[32], const uint32_t (&x)[8][2],
-                                  const uint2 (&z)[2][4], float d, float* gated) {
+                                  const GateCopy<T>& gate, float d, float* gated) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int64_t position = start + place.rows[half];
@@ -154,14 +171,15 @@ __device__ inline void StoreGated(const Station& at, const OutputPlace& place, i
                     at.head * kHeadDim + 4 * place.q;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
+      const uint2 z = gate.Piece(half, i);
       float r[4];
 #pragma unroll
       for (int part = 0; part < 2; ++part) {
         const int j = 2 * i + part;
         const float2 skip = Unpack<T>(x[j][half]);
-        const float2 gate = Unpack<T>(part == 0 ? z[half][i].x : z[half][i].y);
-        r[2 * part] = (sums[4 * j + 2 * half] + d * skip.x) * FastSilu(gate.x);
-        r[2 * part + 1] = (sums[4 * j + 2 * half + 1] + d * skip.y) * FastSilu(gate.y);
+        const float2 pair = Unpack<T>(part == 0 ? z.x : z.y);
+        r[2 * part] = (sums[4 * j + 2 * half] + d * skip.x) * FastSilu(pair.x);
+        r[2 * part + 1] = (sums[4 * j + 2 * half + 1] + d * skip.y) * FastSilu(pair.y);
       }
       *reinterpret_cast<float4*>(target + 16 * i) = make_float4(r[0], r[1], r[2], r[3]);
     }
@@ -172,32 +190,35 @@ __device__ inline void StoreGated(const Station& at, const OutputPlace& place, i
 template <typename T>
 __device__ inline void OutputRole(const Station& at, int turn, float* gated) {
   const OutputPlace place;
+  const GateCopy<T> gate(at, place, turn);
+  gate.Begin(turn * kChunk);
   const float d = at.call.tensors.d[at.head];
+  Barriers& barriers = at.barriers();
   Ring<kGroupDepth> groups;
+  Ring<kDecayDepth> decay;
   Ring<kChannelDepth> channels;
-  Ring<kStateDepth> states;
+  uint32_t state_parity = 0;
   groups.Skip(turn);
+  decay.Skip(turn);
   channels.Skip(turn);
-  states.Skip(turn);
   for (int64_t chunk = turn; chunk < at.chunks; chunk += kOutputs) {
     const int64_t start = chunk * kChunk;
     const char* group = at.GroupBuffer(groups.index);
     const char* channel = at.ChannelBuffer(channels.index);
-    const Decays& decays = at.DecayBuffer(channels.index);
-    uint2 z[2][4];
-    LoadGate<T>(at, place, start, z);
+    const Decays& decays = at.DecayBuffer(decay.index);
 
     float sums[32];
-    WaitFull(at.barriers().group_full[groups.index], groups.parity);
-    WaitFull(at.barriers().state_full[states.index], states.parity);
-    BeginCarried<T>(sums, group, at.StateBuffer(states.index));
-    WaitFull(at.barriers().channel_full[channels.index], channels.parity);
+    WaitFull(barriers.group_full[groups.index], groups.parity);
+    WaitFull(barriers.state_full[turn], state_parity);
+    BeginCarried<T>(sums, group, at.StateBuffer());
+    WaitFull(barriers.channel_full[channels.index], channels.parity);
     uint32_t operand[4][4];
     WeighScores<T>(place, decays, group + GroupTile::kScores, operand);
     const float carried[2] = {Exp2(decays.cs[place.rows[0]]), Exp2(decays.cs[place.rows[1]])};
     FinishProducts(sums);
-    ArriveWarp(at.barriers().state_empty[states.index]);
-    ArriveWarp(at.barriers().group_empty[groups.index]);
+    ArriveWarp(barriers.state_empty);
+    ArriveWarp(barriers.group_empty[groups.index]);
+    ArriveWarp(barriers.decay_empty[decay.index]);
 #pragma unroll
     for (int i = 0; i < 32; ++i) {
       sums[i] *= carried[i / 2 % 2];
@@ -206,11 +227,14 @@ __device__ inline void OutputRole(const Station& at, int turn, float* gated) {
     uint32_t x[8][2];
     LoadChannels(place, channel, x);
     FinishProducts(sums);
-    ArriveWarp(at.barriers().channel_empty[channels.index]);
-    StoreGated<T>(at, place, start, sums, x, z, d, gated);
+    ArriveWarp(barriers.channel_empty[channels.index]);
+    WaitCopies<0>();
+    StoreGated<T>(at, place, start, sums, x, gate, d, gated);
+    gate.Begin(start + kOutputs * kChunk);
     groups.Skip(kOutputs);
+    decay.Skip(kOutputs);
     channels.Skip(kOutputs);
-    states.Skip(kOutputs);
+    state_parity ^= 1;
   }
 }
 

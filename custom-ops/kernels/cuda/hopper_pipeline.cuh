@@ -2,10 +2,10 @@
 //
 // A block walks over the chunks of one head of one sequence. Its warps have roles for life:
 //
-//   copy      one thread: brings the group's tiles (B, C, C Bᵀ) of coming chunks
-//   convolve  one warpgroup: x after convolution and SiLU, dt and its sums
-//   state     one warpgroup: the state, in registers; hands its value before each chunk on as an
-//   operand output    two warpgroups, in turn: y before the norm
+//   lead      one warp: brings the group's tiles (B, C, C Bᵀ) of coming chunks; dt and the sums of
+//   its decays convolve  two warpgroups: x after convolution and SiLU state     one warpgroup: the
+//   state, in registers; hands its value before each chunk on as an operand output    two
+//   warpgroups, in turn: y before the norm
 //
 // Each hand-over is a ring of buffers with two barriers a buffer: full and empty.
 
@@ -17,21 +17,33 @@
 namespace bamba::cuda::hopper {
 
 constexpr int kWarpgroup = 128;
-constexpr int kOutputs = 2;  // warpgroups
-constexpr int kScanThreads = (2 + kOutputs) * kWarpgroup + 32;
+constexpr int kOutputs = 2;     // warpgroups
+constexpr int kConvolvers = 2;  // warpgroups
+constexpr int kScanThreads = (kConvolvers + 1 + kOutputs) * kWarpgroup + 32;
 
-// x of a chunk as rows of channels, plain and weighted by exp(cs_last - cs) dt, and the sums of its
-// decays. cs is in powers of two: the sums of dt A log2(e).
+// x of a chunk as rows of channels, plain and weighted.
 struct ChannelTile {
   static constexpr int kX = 0;
   static constexpr int kWeighted = TileBytes(kHeadDim);
   static constexpr int kBytes = 2 * TileBytes(kHeadDim);
 };
 
+// The decays of a chunk. cs is in powers of two: the sums of dt A log2(e).
 struct Decays {
   float cs[kChunk];
   float dt[kChunk];
+  float weight[kChunk];  // exp(cs_last - cs) dt, a token's share in the state after the chunk
 };
+
+// The inputs u of a chunk and of the three tokens before it.
+struct InputTile {
+  static constexpr int kRows = kChunk + kHalo;
+  static constexpr int kBytes = kRows * kHeadDim * 2;
+};
+
+// z of a chunk: each thread of an output warpgroup has eight pieces of eight bytes, its own.
+constexpr int kGatePieces = 8;
+constexpr int kGateBytes = kGatePieces * kWarpgroup * 8;
 
 // The state as [64 channels][128 states], two tiles of 64 states each.
 constexpr int kStateHalf = TileBytes(kHeadDim);
@@ -57,16 +69,19 @@ struct Ring {
 };
 
 constexpr int kGroupDepth = 3;
-constexpr int kChannelDepth = 3;
-constexpr int kStateDepth = 2;
+constexpr int kDecayDepth = 4;
+constexpr int kInputDepth = 3;
+constexpr int kChannelDepth = 2;
 
 struct Barriers {
   uint64_t group_full[kGroupDepth];
   uint64_t group_empty[kGroupDepth];
+  uint64_t decay_full[kDecayDepth];
+  uint64_t decay_empty[kDecayDepth];
   uint64_t channel_full[kChannelDepth];
   uint64_t channel_empty[kChannelDepth];
-  uint64_t state_full[kStateDepth];
-  uint64_t state_empty[kStateDepth];
+  uint64_t state_full[kOutputs];  // of one buffer: chunks in turn, each with its own reader
+  uint64_t state_empty;
 };
 
 // A block's shared memory, from an address that is a multiple of 1,024.
@@ -74,8 +89,10 @@ struct SharedLayout {
   static constexpr int kGroups = 0;
   static constexpr int kChannels = kGroups + kGroupDepth * GroupTile::kBytes;
   static constexpr int kStates = kChannels + kChannelDepth * ChannelTile::kBytes;
-  static constexpr int kDecays = kStates + kStateDepth * kStateBytes;
-  static constexpr int kBarriers = kDecays + kChannelDepth * static_cast<int>(sizeof(Decays));
+  static constexpr int kGates = kStates + kStateBytes;
+  static constexpr int kInputs = kGates + kOutputs * kGateBytes;
+  static constexpr int kDecays = kInputs + kInputDepth * InputTile::kBytes;
+  static constexpr int kBarriers = kDecays + kDecayDepth * static_cast<int>(sizeof(Decays));
   static constexpr int kBytes = kBarriers + static_cast<int>(sizeof(Barriers));
 };
 constexpr int kScanBytes = SharedLayout::kBytes + 1024;
@@ -95,8 +112,12 @@ struct Station {
   __device__ char* ChannelBuffer(int i) const {
     return shared + SharedLayout::kChannels + i * ChannelTile::kBytes;
   }
-  __device__ char* StateBuffer(int i) const {
-    return shared + SharedLayout::kStates + i * kStateBytes;
+  __device__ char* StateBuffer() const { return shared + SharedLayout::kStates; }
+  __device__ char* GateBuffer(int i) const {
+    return shared + SharedLayout::kGates + i * kGateBytes;
+  }
+  __device__ char* InputBuffer(int i) const {
+    return shared + SharedLayout::kInputs + i * InputTile::kBytes;
   }
   __device__ Decays& DecayBuffer(int i) const {
     return reinterpret_cast<Decays*>(shared + SharedLayout::kDecays)[i];
@@ -137,13 +158,17 @@ __device__ inline void InitBarriers(Barriers& barriers) {
     InitBarrier(SharedAddress(&barriers.group_empty[i]), 2 * kWarps);
   }
   for (int i = 0; i < kChannelDepth; ++i) {
-    InitBarrier(SharedAddress(&barriers.channel_full[i]), kWarps);
+    InitBarrier(SharedAddress(&barriers.channel_full[i]), kConvolvers * kWarps);
     InitBarrier(SharedAddress(&barriers.channel_empty[i]), 2 * kWarps);
   }
-  for (int i = 0; i < kStateDepth; ++i) {
-    InitBarrier(SharedAddress(&barriers.state_full[i]), kWarps);
-    InitBarrier(SharedAddress(&barriers.state_empty[i]), kWarps);
+  for (int i = 0; i < kDecayDepth; ++i) {
+    InitBarrier(SharedAddress(&barriers.decay_full[i]), 1);
+    InitBarrier(SharedAddress(&barriers.decay_empty[i]), 2 * kWarps);
   }
+  for (uint64_t& full : barriers.state_full) {
+    InitBarrier(SharedAddress(&full), kWarps);
+  }
+  InitBarrier(SharedAddress(&barriers.state_empty), kWarps);
   FenceBarrierInit();
 }
 

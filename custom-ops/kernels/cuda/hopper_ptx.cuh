@@ -107,6 +107,23 @@ __device__ inline void CopyToShared(uint32_t target, const void* source, uint32_
       : "memory");
 }
 
+// A piece of 4, 8 or 16 bytes, in the background; zeros where `real` is false.
+template <int kBytes>
+__device__ inline void CopyPiece(uint32_t target, const void* source, bool real) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(target), "l"(source),
+               "n"(kBytes), "r"(real ? kBytes : 0)
+               : "memory");
+}
+
+// Closes a group of such copies.
+__device__ inline void CommitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+// Waits until at most kPending of this thread's groups are under way.
+template <int kPending>
+__device__ inline void WaitCopies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
+}
+
 // ---- small matrices in a warp's registers
 // ---------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@
 // gives a block one head of one sequence (hopper_pipeline.cuh).
 
 #include "hopper_convolve.cuh"
+#include "hopper_lead.cuh"
 #include "hopper_output.cuh"
 #include "hopper_prepare.cuh"
 #include "hopper_state.cuh"
@@ -14,23 +15,6 @@
 namespace bamba::cuda {
 namespace hopper {
 namespace {
-
-// The copy role: one thread.
-__device__ void CopyRole(const Station& at, const char* tiles) {
-  const int64_t groups = at.call.shape.n_groups;
-  const char* source =
-      tiles + (FirstTile(at.call, blockIdx.y) * groups + at.group) * GroupTile::kBytes;
-  WaitForKernelBefore();
-  Ring<kGroupDepth> ring;
-  for (int64_t chunk = 0; chunk < at.chunks; ++chunk, ring.Next()) {
-    Barriers& barriers = at.barriers();
-    WaitEmpty(barriers.group_empty[ring.index], ring.parity);
-    const uint32_t full = SharedAddress(&barriers.group_full[ring.index]);
-    ArriveExpecting(full, GroupTile::kBytes);
-    CopyToShared(SharedAddress(at.GroupBuffer(ring.index)), source, GroupTile::kBytes, full);
-    source += groups * GroupTile::kBytes;
-  }
-}
 
 // Blocks (head, sequence).
 template <typename T>
@@ -55,18 +39,17 @@ __global__ void __launch_bounds__(kScanThreads, 1)
       StateRole<T>(at);
       break;
     case 1:
-      ConvolveRole<T>(at);
-      break;
-    case 2:
       OutputRole<T>(at, 0, gated);
       break;
-    case 3:
+    case 2:
       OutputRole<T>(at, 1, gated);
       break;
+    case 3:
+    case 4:
+      ConvolveRole<T>(at, threadIdx.x - 3 * kWarpgroup);
+      break;
     default:
-      if (threadIdx.x % kWarpgroup == 0) {
-        CopyRole(at, tiles);
-      }
+      LeadRole<T>(at, tiles);
   }
 }
 
@@ -76,7 +59,7 @@ __global__ void __launch_bounds__(kScanThreads, 1)
 bool HopperScanFits(const Mamba2Shape& shape, const Device& device) {
   return device.compute_capability == 90 && shape.data_type != DataType::kFloat32 &&
          shape.head_dim == hopper::kHeadDim && shape.state_size == hopper::kState &&
-         shape.conv_width <= hopper::kTaps && shape.num_heads % 4 == 0;
+         shape.conv_width <= hopper::kTaps && shape.num_heads % 8 == 0;
 }
 
 size_t HopperScanBytes(const Mamba2Shape& shape) {

@@ -71,26 +71,31 @@ __device__ inline void StateRole(const Station& at) {
     high = pair.y;
   });
   Ring<kGroupDepth> groups;
+  Ring<kDecayDepth> decays;
   Ring<kChannelDepth> channels;
-  Ring<kStateDepth> states;
+  Ring<kOutputs> readers;
+  uint32_t parity = 0;
   for (int64_t chunk = 0; chunk < at.chunks; ++chunk) {
-    WaitEmpty(at.barriers().state_empty[states.index], states.parity);
-    StoreOperand<T>(state, at.StateBuffer(states.index));
-    ArriveWarpWritten(at.barriers().state_full[states.index]);
+    WaitEmpty(at.barriers().state_empty, parity);
+    StoreOperand<T>(state, at.StateBuffer());
+    ArriveWarpWritten(at.barriers().state_full[readers.index]);
 
     WaitFull(at.barriers().channel_full[channels.index], channels.parity);
-    const float decay = Exp2(at.DecayBuffer(channels.index).cs[kChunk - 1]);
+    const float decay = Exp2(at.DecayBuffer(decays.index).cs[kChunk - 1]);
 #pragma unroll
     for (float& sum : state.sums) {
       sum *= decay;
     }
     WaitFull(at.barriers().group_full[groups.index], groups.parity);
     AdvanceState<T>(state, at.ChannelBuffer(channels.index), at.GroupBuffer(groups.index));
+    ArriveWarp(at.barriers().decay_empty[decays.index]);
     ArriveWarp(at.barriers().channel_empty[channels.index]);
     ArriveWarp(at.barriers().group_empty[groups.index]);
     groups.Next();
+    decays.Next();
     channels.Next();
-    states.Next();
+    readers.Next();
+    parity ^= 1;
   }
   state.ForEachPair([&](int channel, int column, float low, float high) {
     *reinterpret_cast<float2*>(present + channel * kState + column) = make_float2(low, high);

@@ -1,0 +1,100 @@
+// The lead role, one warp that runs ahead of the others: copies of the group's tiles, and the
+// decays.
+
+#ifndef BAMBA_KERNELS_CUDA_HOPPER_LEAD_CUH_
+#define BAMBA_KERNELS_CUDA_HOPPER_LEAD_CUH_
+
+#include "hopper_pipeline.cuh"
+#include "launch.cuh"
+
+namespace bamba::cuda::hopper {
+
+// dt of the head: a lane has two neighbouring tokens of a chunk.
+template <typename T>
+struct TimeSteps {
+  const T* base;
+  int64_t stride;
+  int64_t length;
+  float bias;
+  float a;  // A log2(e)
+  float dt_min;
+  float dt_max;
+
+  __device__ explicit TimeSteps(const Station& at)
+      : base(static_cast<const T*>(at.call.tensors.zxbcdt) +
+             at.sequence.first_token * at.call.shape.projected() + at.call.shape.inner() +
+             at.call.shape.conv_channels() + at.head),
+        stride(at.call.shape.projected()),
+        length(at.sequence.length),
+        bias(at.call.tensors.dt_bias[at.head]),
+        a(-expf(at.call.tensors.a_log[at.head]) * 1.4426950408889634f),
+        dt_min(at.call.shape.dt_min),
+        dt_max(at.call.shape.dt_max) {}
+
+  // As they stand in zxbcdt.
+  __device__ float2 Load(int64_t start) const {
+    const int64_t token = start + threadIdx.x % 32 * 2;
+    return make_float2(token < length ? ToFloat(base[token * stride]) : 0,
+                       token + 1 < length ? ToFloat(base[(token + 1) * stride]) : 0);
+  }
+
+  // After softplus and clamp; zeros past the end.
+  __device__ float2 Step(int64_t start, float2 raw) const {
+    const int64_t token = start + threadIdx.x % 32 * 2;
+    return make_float2(token < length ? TimeStep(raw.x, bias, dt_min, dt_max) : 0,
+                       token + 1 < length ? TimeStep(raw.y, bias, dt_min, dt_max) : 0);
+  }
+};
+
+__device__ inline void SumDecays(float2 dt, float a, Decays& decays) {
+  const int lane = threadIdx.x % 32;
+  const float2 step = make_float2(dt.x * a, dt.y * a);
+  float sum = step.x + step.y;
+#pragma unroll
+  for (int offset = 1; offset < 32; offset *= 2) {
+    const float before = __shfl_up_sync(~0u, sum, offset);
+    sum += lane >= offset ? before : 0;
+  }
+  const float last = __shfl_sync(~0u, sum, 31);
+  const float2 cs = make_float2(sum - step.y, sum);
+  *reinterpret_cast<float2*>(&decays.cs[2 * lane]) = cs;
+  *reinterpret_cast<float2*>(&decays.dt[2 * lane]) = dt;
+  *reinterpret_cast<float2*>(&decays.weight[2 * lane]) =
+      make_float2(Exp2(last - cs.x) * dt.x, Exp2(last - cs.y) * dt.y);
+}
+
+template <typename T>
+__device__ inline void LeadRole(const Station& at, const char* tiles) {
+  const int64_t tile_stride = at.call.shape.n_groups * GroupTile::kBytes;
+  const char* tile = tiles + FirstTile(at.call, blockIdx.y) * tile_stride +
+                     at.group * static_cast<int64_t>(GroupTile::kBytes);
+  Barriers& barriers = at.barriers();
+  const TimeSteps<T> steps(at);
+  float2 raw = steps.Load(0);
+  float2 next = steps.Load(kChunk);
+  Ring<kGroupDepth> groups;
+  Ring<kDecayDepth> decays;
+  WaitForKernelBefore();
+  for (int64_t chunk = 0; chunk < at.chunks; ++chunk) {
+    if (threadIdx.x % 32 == 0) {
+      WaitEmpty(barriers.group_empty[groups.index], groups.parity);
+      const uint32_t full = SharedAddress(&barriers.group_full[groups.index]);
+      ArriveExpecting(full, GroupTile::kBytes);
+      CopyToShared(SharedAddress(at.GroupBuffer(groups.index)), tile, GroupTile::kBytes, full);
+    }
+    tile += tile_stride;
+    groups.Next();
+
+    const float2 dt = steps.Step(chunk * kChunk, raw);
+    raw = next;
+    next = steps.Load((chunk + 2) * kChunk);
+    WaitEmpty(barriers.decay_empty[decays.index], decays.parity);
+    SumDecays(dt, steps.a, at.DecayBuffer(decays.index));
+    ArriveWarp(barriers.decay_full[decays.index]);
+    decays.Next();
+  }
+}
+
+}  // namespace bamba::cuda::hopper
+
+#endif  // BAMBA_KERNELS_CUDA_HOPPER_LEAD_CUH_
