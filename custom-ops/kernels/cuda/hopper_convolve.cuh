@@ -8,16 +8,15 @@
 
 namespace bamba::cuda::hopper {
 
-constexpr int kConvolveThreads = kConvolvers * kWarpgroup;
 // Tokens of a chunk that a warp convolves; a thread has two channels of them.
-constexpr int kWarpTokens = kChunk / (kConvolveThreads / 32);
-static_assert(kWarpTokens == 8, "a thread stores its tokens of a channel as one piece of 16 bytes");
+constexpr int kWarpTokens = kChunk / (kWarpgroup / 32);
+constexpr int kWarpPieces = kWarpTokens / 8;
 
 // Copies of u from zxbcdt to shared memory, 16 bytes a piece, a row of the tile a token.
 template <typename T>
 struct InputCopy {
   static constexpr int kPieces = kHeadDim * 2 / 16;
-  static constexpr int kRowsAtOnce = kConvolveThreads / kPieces;
+  static constexpr int kRowsAtOnce = kWarpgroup / kPieces;
 
   const T* source;  // this thread's piece of token 0
   int64_t stride;
@@ -60,7 +59,7 @@ struct InputCopy {
 template <typename T>
 __device__ inline void LoadPast(const Station& at, int thread, char* tile) {
   const int taps = static_cast<int>(at.call.shape.conv_width) - 1;
-  for (int i = thread; i < taps * kHeadDim; i += kConvolveThreads) {
+  for (int i = thread; i < taps * kHeadDim; i += kWarpgroup) {
     const int channel = i % kHeadDim;
     const int back = i / kHeadDim + 1;
     reinterpret_cast<T*>(tile)[(kHalo - back) * kHeadDim + channel] =
@@ -85,13 +84,16 @@ __device__ inline void StoreRows(char* tile, int row, int piece, int first, cons
 #pragma unroll
   for (int turn = 0; turn < 2; ++turn) {
     const int which = turn ^ first;
-    uint32_t words[4];
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      words[j] = which == 0 ? pair.rows[0][j] : pair.rows[1][j];
+    for (int i = 0; i < kWarpPieces; ++i) {
+      uint32_t words[4];
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        words[j] = which == 0 ? pair.rows[0][4 * i + j] : pair.rows[1][4 * i + j];
+      }
+      *reinterpret_cast<uint4*>(tile + PieceOffset(row + which, piece + i)) =
+          make_uint4(words[0], words[1], words[2], words[3]);
     }
-    *reinterpret_cast<uint4*>(tile + PieceOffset(row + which, piece)) =
-        make_uint4(words[0], words[1], words[2], words[3]);
   }
 }
 
@@ -140,21 +142,21 @@ __device__ inline void WriteConvStates(const Station& at, int thread) {
   }
   if (at.head % shape.heads_per_group() == 0) {
     WaitForKernelBefore();
-    const int64_t kind = thread / kState;
-    WriteConvState<T>(
-        at.call, at.sequence,
-        shape.inner() + (kind * shape.n_groups + at.group) * kState + thread % kState);
+    for (int kind = 0; kind < 2; ++kind) {
+      WriteConvState<T>(at.call, at.sequence,
+                        shape.inner() + (kind * shape.n_groups + at.group) * kState + thread);
+    }
   }
 }
-static_assert(kConvolveThreads == 2 * kState, "a thread has one channel of B or C");
+static_assert(kWarpgroup == kState, "a thread has one channel of B and one of C");
 
 __device__ inline void SyncConvolvers() {
-  asm volatile("bar.sync 1, %0;" ::"n"(kConvolveThreads) : "memory");
+  asm volatile("bar.sync 1, %0;" ::"n"(kWarpgroup) : "memory");
 }
 
-// `thread` counts through both warpgroups.
 template <typename T>
-__device__ inline void ConvolveRole(const Station& at, int thread) {
+__device__ inline void ConvolveRole(const Station& at) {
+  const int thread = threadIdx.x % kWarpgroup;
   const int lane = thread % 32;
   const int warp = thread / 32;
   const int row = RowOfChannel(2 * lane);
@@ -165,7 +167,7 @@ __device__ inline void ConvolveRole(const Station& at, int thread) {
   Barriers& barriers = at.barriers();
   const InputCopy<T> copy(at, thread);
   Ring<kInputDepth> coming;
-  for (; coming.index < kInputDepth - 1; coming.Next()) {
+  for (; coming.index != kInputDepth - 1; coming.Next()) {
     copy.Begin(SharedAddress(at.InputBuffer(coming.index)), coming.index * kChunk);
   }
   Ring<kInputDepth> inputs;
@@ -187,8 +189,8 @@ __device__ inline void ConvolveRole(const Station& at, int thread) {
                         at.DecayBuffer(decays.index).weight, plain, weighted);
     WaitEmpty(barriers.channel_empty[channels.index], channels.parity);
     char* tiles = at.ChannelBuffer(channels.index);
-    StoreRows(tiles + ChannelTile::kX, row, warp, lane % 2, plain);
-    StoreRows(tiles + ChannelTile::kWeighted, row, warp, lane % 2, weighted);
+    StoreRows(tiles + ChannelTile::kX, row, warp * kWarpPieces, lane % 2, plain);
+    StoreRows(tiles + ChannelTile::kWeighted, row, warp * kWarpPieces, lane % 2, weighted);
     ArriveWarpWritten(barriers.channel_full[channels.index]);
     coming.Next();
     inputs.Next();

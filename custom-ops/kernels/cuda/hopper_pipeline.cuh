@@ -2,10 +2,10 @@
 //
 // A block walks over the chunks of one head of one sequence. Its warps have roles for life:
 //
-//   lead      one warp: brings the group's tiles (B, C, C Bᵀ) of coming chunks; dt and the sums of
-//   its decays convolve  two warpgroups: x after convolution and SiLU state     one warpgroup: the
-//   state, in registers; hands its value before each chunk on as an operand output    two
-//   warpgroups, in turn: y before the norm
+//   lead      one warp: brings the group's tiles (B, C, C Bᵀ) of coming chunks; dt
+//   and the sums of its decays convolve  two warpgroups: x after convolution and SiLU state     one
+//   warpgroup: the state, in registers; hands its value before each chunk on as an operand output
+//   two warpgroups, in turn: y before the norm
 //
 // Each hand-over is a ring of buffers with two barriers a buffer: full and empty.
 
@@ -17,9 +17,8 @@
 namespace bamba::cuda::hopper {
 
 constexpr int kWarpgroup = 128;
-constexpr int kOutputs = 2;     // warpgroups
-constexpr int kConvolvers = 2;  // warpgroups
-constexpr int kScanThreads = (kConvolvers + 1 + kOutputs) * kWarpgroup + 32;
+constexpr int kOutputs = 2;  // warpgroups
+constexpr int kScanThreads = (2 + kOutputs) * kWarpgroup + 32;
 
 // x of a chunk as rows of channels, plain and weighted.
 struct ChannelTile {
@@ -158,7 +157,7 @@ __device__ inline void InitBarriers(Barriers& barriers) {
     InitBarrier(SharedAddress(&barriers.group_empty[i]), 2 * kWarps);
   }
   for (int i = 0; i < kChannelDepth; ++i) {
-    InitBarrier(SharedAddress(&barriers.channel_full[i]), kConvolvers * kWarps);
+    InitBarrier(SharedAddress(&barriers.channel_full[i]), kWarps);
     InitBarrier(SharedAddress(&barriers.channel_empty[i]), 2 * kWarps);
   }
   for (int i = 0; i < kDecayDepth; ++i) {

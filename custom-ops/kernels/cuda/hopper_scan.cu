@@ -34,22 +34,15 @@ __global__ void __launch_bounds__(kScanThreads, 1)
     InitBarriers(at.barriers());
   }
   __syncthreads();
-  switch (threadIdx.x / kWarpgroup) {
-    case 0:
-      StateRole<T>(at);
-      break;
-    case 1:
-      OutputRole<T>(at, 0, gated);
-      break;
-    case 2:
-      OutputRole<T>(at, 1, gated);
-      break;
-    case 3:
-    case 4:
-      ConvolveRole<T>(at, threadIdx.x - 3 * kWarpgroup);
-      break;
-    default:
-      LeadRole<T>(at, tiles);
+  const int warpgroup = threadIdx.x / kWarpgroup;
+  if (warpgroup == 0) {
+    StateRole<T>(at);
+  } else if (warpgroup <= kOutputs) {
+    OutputRole<T>(at, warpgroup - 1, gated);
+  } else if (warpgroup == 1 + kOutputs) {
+    ConvolveRole<T>(at);
+  } else {
+    LeadRole<T>(at, tiles);
   }
 }
 
