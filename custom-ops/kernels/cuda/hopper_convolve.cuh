@@ -24,12 +24,12 @@ struct InputCopy {
   int row;
   int piece;
 
-  __device__ InputCopy(const Station& at, int thread)
-      : source(static_cast<const T*>(at.call.tensors.zxbcdt) +
-               at.sequence.first_token * at.call.shape.projected() + at.call.shape.inner() +
-               at.head * kHeadDim + thread % kPieces * 8),
-        stride(at.call.shape.projected()),
-        length(at.sequence.length),
+  __device__ InputCopy(const Block& block, const Sequence& sequence, int thread)
+      : source(static_cast<const T*>(block.call.tensors.zxbcdt) +
+               sequence.first_token * block.call.shape.projected() + block.call.shape.inner() +
+               block.head * kHeadDim + thread % kPieces * 8),
+        stride(block.call.shape.projected()),
+        length(sequence.length),
         row(thread / kPieces),
         piece(thread % kPieces) {}
 
@@ -57,13 +57,14 @@ struct InputCopy {
 
 // The tokens before the sequence, from the past conv state.
 template <typename T>
-__device__ inline void LoadPast(const Station& at, int thread, char* tile) {
-  const int taps = static_cast<int>(at.call.shape.conv_width) - 1;
+__device__ inline void LoadPast(const Block& block, const Sequence& sequence, int thread,
+                                char* tile) {
+  const int taps = static_cast<int>(block.call.shape.conv_width) - 1;
   for (int i = thread; i < taps * kHeadDim; i += kWarpgroup) {
     const int channel = i % kHeadDim;
     const int back = i / kHeadDim + 1;
     reinterpret_cast<T*>(tile)[(kHalo - back) * kHeadDim + channel] =
-        ConvInput<T>(at.call, at.sequence, at.head * kHeadDim + channel, -back);
+        ConvInput<T>(block.call, sequence, block.head * kHeadDim + channel, -back);
   }
 }
 
@@ -135,16 +136,16 @@ __device__ inline void ConvolveChannels(const PairTaps& pair, const char* inputs
 // The conv state of the head's x, and by the first head of a group that of B and C, which the
 // kernel before has read.
 template <typename T>
-__device__ inline void WriteConvStates(const Station& at, int thread) {
-  const Mamba2Shape& shape = at.call.shape;
+__device__ inline void WriteConvStates(const Block& block, const Sequence& sequence, int thread) {
+  const Mamba2Shape& shape = block.call.shape;
   if (thread < kHeadDim) {
-    WriteConvState<T>(at.call, at.sequence, at.head * kHeadDim + thread);
+    WriteConvState<T>(block.call, sequence, block.head * kHeadDim + thread);
   }
-  if (at.head % shape.heads_per_group() == 0) {
+  if (block.head % shape.heads_per_group() == 0) {
     WaitForKernelBefore();
     for (int kind = 0; kind < 2; ++kind) {
-      WriteConvState<T>(at.call, at.sequence,
-                        shape.inner() + (kind * shape.n_groups + at.group) * kState + thread);
+      WriteConvState<T>(block.call, sequence,
+                        shape.inner() + (kind * shape.n_groups + block.group) * kState + thread);
     }
   }
 }
@@ -155,50 +156,55 @@ __device__ inline void SyncConvolvers() {
 }
 
 template <typename T>
-__device__ inline void ConvolveRole(const Station& at) {
+__device__ inline void ConvolveRole(const Block& block) {
   const int thread = threadIdx.x % kWarpgroup;
   const int lane = thread % 32;
   const int warp = thread / 32;
   const int row = RowOfChannel(2 * lane);
-  const int64_t channel = at.head * kHeadDim + 2 * lane;
+  const int64_t channel = block.head * kHeadDim + 2 * lane;
   PairTaps pair;
-  LoadTaps(at.call, channel, pair.taps[0], pair.bias[0]);
-  LoadTaps(at.call, channel + 1, pair.taps[1], pair.bias[1]);
-  Barriers& barriers = at.barriers();
-  const InputCopy<T> copy(at, thread);
-  Ring<kInputDepth> coming;
-  for (; coming.index != kInputDepth - 1; coming.Next()) {
-    copy.Begin(SharedAddress(at.InputBuffer(coming.index)), coming.index * kChunk);
-  }
+  LoadTaps(block.call, channel, pair.taps[0], pair.bias[0]);
+  LoadTaps(block.call, channel + 1, pair.taps[1], pair.bias[1]);
+  Barriers& barriers = block.barriers();
   Ring<kInputDepth> inputs;
   Ring<kDecayDepth> decays;
   Ring<kChannelDepth> channels;
-  for (int64_t chunk = 0; chunk < at.chunks; ++chunk) {
-    WaitCopies<kInputDepth - 2>();
-    if (chunk == 0) {
-      SyncConvolvers();
-      LoadPast<T>(at, thread, at.InputBuffer(0));
+  block.ForEachSequence([&](const Sequence& sequence, int64_t, int64_t chunks) {
+    const InputCopy<T> copy(block, sequence, thread);
+    Ring<kInputDepth> coming = inputs;
+    for (int ahead = 0; ahead != kInputDepth - 1; ++ahead) {
+      copy.Begin(SharedAddress(block.InputBuffer(coming.index)), ahead * kChunk);
+      coming.Next();
     }
-    SyncConvolvers();
-    copy.Begin(SharedAddress(at.InputBuffer(coming.index)), (chunk + kInputDepth - 1) * kChunk);
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      WaitCopies<kInputDepth - 2>();
+      if (chunk == 0) {
+        SyncConvolvers();
+        LoadPast<T>(block, sequence, thread, block.InputBuffer(inputs.index));
+      }
+      SyncConvolvers();
+      copy.Begin(SharedAddress(block.InputBuffer(coming.index)),
+                 (chunk + kInputDepth - 1) * kChunk);
 
-    WaitFull(barriers.decay_full[decays.index], decays.parity);
-    PairRows plain;
-    PairRows weighted;
-    ConvolveChannels<T>(pair, at.InputBuffer(inputs.index), lane, warp * kWarpTokens,
-                        at.DecayBuffer(decays.index).weight, plain, weighted);
-    WaitEmpty(barriers.channel_empty[channels.index], channels.parity);
-    char* tiles = at.ChannelBuffer(channels.index);
-    StoreRows(tiles + ChannelTile::kX, row, warp * kWarpPieces, lane % 2, plain);
-    StoreRows(tiles + ChannelTile::kWeighted, row, warp * kWarpPieces, lane % 2, weighted);
-    ArriveWarpWritten(barriers.channel_full[channels.index]);
-    coming.Next();
-    inputs.Next();
-    decays.Next();
-    channels.Next();
-  }
-  SyncConvolvers();
-  WriteConvStates<T>(at, thread);
+      WaitFull(barriers.decay_full[decays.index], decays.parity);
+      PairRows plain;
+      PairRows weighted;
+      ConvolveChannels<T>(pair, block.InputBuffer(inputs.index), lane, warp * kWarpTokens,
+                          block.DecayBuffer(decays.index).weight, plain, weighted);
+      WaitEmpty(barriers.channel_empty[channels.index], channels.parity);
+      char* tiles = block.ChannelBuffer(channels.index);
+      StoreRows(tiles + ChannelTile::kX, row, warp * kWarpPieces, lane % 2, plain);
+      StoreRows(tiles + ChannelTile::kWeighted, row, warp * kWarpPieces, lane % 2, weighted);
+      ArriveWarpWritten(barriers.channel_full[channels.index]);
+      coming.Next();
+      inputs.Next();
+      decays.Next();
+      channels.Next();
+    }
+    // Every warp has read what it needs of the past, and of the inputs.
+    SyncConvolvers();
+    WriteConvStates<T>(block, sequence, thread);
+  });
 }
 
 }  // namespace bamba::cuda::hopper

@@ -20,16 +20,16 @@ struct TimeSteps {
   float dt_min;
   float dt_max;
 
-  __device__ explicit TimeSteps(const Station& at)
-      : base(static_cast<const T*>(at.call.tensors.zxbcdt) +
-             at.sequence.first_token * at.call.shape.projected() + at.call.shape.inner() +
-             at.call.shape.conv_channels() + at.head),
-        stride(at.call.shape.projected()),
-        length(at.sequence.length),
-        bias(at.call.tensors.dt_bias[at.head]),
-        a(-expf(at.call.tensors.a_log[at.head]) * 1.4426950408889634f),
-        dt_min(at.call.shape.dt_min),
-        dt_max(at.call.shape.dt_max) {}
+  __device__ TimeSteps(const Block& block, const Sequence& sequence)
+      : base(static_cast<const T*>(block.call.tensors.zxbcdt) +
+             sequence.first_token * block.call.shape.projected() + block.call.shape.inner() +
+             block.call.shape.conv_channels() + block.head),
+        stride(block.call.shape.projected()),
+        length(sequence.length),
+        bias(block.call.tensors.dt_bias[block.head]),
+        a(-expf(block.call.tensors.a_log[block.head]) * 1.4426950408889634f),
+        dt_min(block.call.shape.dt_min),
+        dt_max(block.call.shape.dt_max) {}
 
   // As they stand in zxbcdt.
   __device__ float2 Load(int64_t start) const {
@@ -64,35 +64,37 @@ __device__ inline void SumDecays(float2 dt, float a, Decays& decays) {
 }
 
 template <typename T>
-__device__ inline void LeadRole(const Station& at, const char* tiles) {
-  const int64_t tile_stride = at.call.shape.n_groups * GroupTile::kBytes;
-  const char* tile = tiles + FirstTile(at.call, blockIdx.y) * tile_stride +
-                     at.group * static_cast<int64_t>(GroupTile::kBytes);
-  Barriers& barriers = at.barriers();
-  const TimeSteps<T> steps(at);
-  float2 raw = steps.Load(0);
-  float2 next = steps.Load(kChunk);
+__device__ inline void LeadRole(const Block& block, const char* tiles) {
+  const int64_t tile_stride = block.call.shape.n_groups * GroupTile::kBytes;
+  Barriers& barriers = block.barriers();
   Ring<kGroupDepth> groups;
   Ring<kDecayDepth> decays;
   WaitForKernelBefore();
-  for (int64_t chunk = 0; chunk < at.chunks; ++chunk) {
-    if (threadIdx.x % 32 == 0) {
-      WaitEmpty(barriers.group_empty[groups.index], groups.parity);
-      const uint32_t full = SharedAddress(&barriers.group_full[groups.index]);
-      ArriveExpecting(full, GroupTile::kBytes);
-      CopyToShared(SharedAddress(at.GroupBuffer(groups.index)), tile, GroupTile::kBytes, full);
-    }
-    tile += tile_stride;
-    groups.Next();
+  block.ForEachSequence([&](const Sequence& sequence, int64_t first_tile, int64_t chunks) {
+    const char* tile =
+        tiles + first_tile * tile_stride + block.group * static_cast<int64_t>(GroupTile::kBytes);
+    const TimeSteps<T> steps(block, sequence);
+    float2 raw = steps.Load(0);
+    float2 next = steps.Load(kChunk);
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      if (threadIdx.x % 32 == 0) {
+        WaitEmpty(barriers.group_empty[groups.index], groups.parity);
+        const uint32_t full = SharedAddress(&barriers.group_full[groups.index]);
+        ArriveExpecting(full, GroupTile::kBytes);
+        CopyToShared(SharedAddress(block.GroupBuffer(groups.index)), tile, GroupTile::kBytes, full);
+      }
+      tile += tile_stride;
+      groups.Next();
 
-    const float2 dt = steps.Step(chunk * kChunk, raw);
-    raw = next;
-    next = steps.Load((chunk + 2) * kChunk);
-    WaitEmpty(barriers.decay_empty[decays.index], decays.parity);
-    SumDecays(dt, steps.a, at.DecayBuffer(decays.index));
-    ArriveWarp(barriers.decay_full[decays.index]);
-    decays.Next();
-  }
+      const float2 dt = steps.Step(chunk * kChunk, raw);
+      raw = next;
+      next = steps.Load((chunk + 2) * kChunk);
+      WaitEmpty(barriers.decay_empty[decays.index], decays.parity);
+      SumDecays(dt, steps.a, block.DecayBuffer(decays.index));
+      ArriveWarp(barriers.decay_full[decays.index]);
+      decays.Next();
+    }
+  });
 }
 
 }  // namespace bamba::cuda::hopper

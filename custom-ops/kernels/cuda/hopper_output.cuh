@@ -30,13 +30,14 @@ struct GateCopy {
   char* buffer;  // the thread's pieces, each 128 threads apart
   const OutputPlace& place;
 
-  __device__ GateCopy(const Station& at, const OutputPlace& place, int turn)
-      : source(static_cast<const T*>(at.call.tensors.zxbcdt) +
-               (at.sequence.first_token + place.rows[0]) * at.call.shape.projected() +
-               at.head * kHeadDim + 4 * place.q),
-        stride(at.call.shape.projected()),
-        length(at.sequence.length),
-        buffer(at.GateBuffer(turn) + threadIdx.x % kWarpgroup * 8),
+  __device__ GateCopy(const Block& block, const Sequence& sequence, const OutputPlace& place,
+                      int turn)
+      : source(static_cast<const T*>(block.call.tensors.zxbcdt) +
+               (sequence.first_token + place.rows[0]) * block.call.shape.projected() +
+               block.head * kHeadDim + 4 * place.q),
+        stride(block.call.shape.projected()),
+        length(sequence.length),
+        buffer(block.GateBuffer(turn) + threadIdx.x % kWarpgroup * 8),
         place(place) {}
 
   __device__ void Begin(int64_t start) const {
@@ -107,15 +108,15 @@ __device__ inline void WeighScores(const OutputPlace& place, const Decays& decay
 // sums = C Sᵀ, begun.
 template <typename T>
 __device__ inline void BeginCarried(float (&sums)[32], const char* group, const char* state) {
-  const uint32_t c = SharedAddress(group + GroupTile::kC);
-  const uint32_t s = SharedAddress(state);
+  const uint64_t c = Operand(group + GroupTile::kC);
+  const uint64_t s = Operand(state);
   Pin(sums);
   ProductFence();
 #pragma unroll
   for (int step = 0; step < kState / 16; ++step) {
     const int offset = step % 4 * 32;
-    Product64<T>(sums, Operand(c + step / 4 * GroupTile::kCHalf + offset),
-                 Operand(s + step / 4 * kStateHalf + offset), step > 0);
+    Product64<T>(sums, Further(c, step / 4 * GroupTile::kCHalf + offset),
+                 Further(s, step / 4 * kStateHalf + offset), step > 0);
   }
   CommitProducts();
 }
@@ -124,12 +125,12 @@ __device__ inline void BeginCarried(float (&sums)[32], const char* group, const 
 template <typename T>
 __device__ inline void BeginInside(float (&sums)[32], const uint32_t (&operand)[4][4],
                                    const char* channels) {
-  const uint32_t x = SharedAddress(channels + ChannelTile::kX);
+  const uint64_t x = Operand(channels + ChannelTile::kX);
   Pin(sums);
   ProductFence();
 #pragma unroll
   for (int k = 0; k < 4; ++k) {
-    Product64<T>(sums, operand[k], Operand(x + 32 * k));
+    Product64<T>(sums, operand[k], Further(x, 32 * k));
   }
   CommitProducts();
 }
@@ -158,17 +159,18 @@ __device__ inline void LoadChannels(const OutputPlace& place, const char* channe
 
 // Adds D x, gates and stores.
 template <typename T>
-__device__ inline void StoreGated(const Station& at, const OutputPlace& place, int64_t start,
-                                  const float (&sums)[32], const uint32_t (&x)[8][2],
-                                  const GateCopy<T>& gate, float d, float* gated) {
+__device__ inline void StoreGated(const Block& block, const Sequence& sequence,
+                                  const OutputPlace& place, int64_t start, const float (&sums)[32],
+                                  const uint32_t (&x)[8][2], const GateCopy<T>& gate, float d,
+                                  float* gated) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int64_t position = start + place.rows[half];
-    if (position >= at.sequence.length) {
+    if (position >= sequence.length) {
       continue;
     }
-    float* target = gated + (at.sequence.first_token + position) * at.call.shape.inner() +
-                    at.head * kHeadDim + 4 * place.q;
+    float* target = gated + (sequence.first_token + position) * block.call.shape.inner() +
+                    block.head * kHeadDim + 4 * place.q;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const uint2 z = gate.Piece(half, i);
@@ -188,12 +190,10 @@ __device__ inline void StoreGated(const Station& at, const OutputPlace& place, i
 
 // `turn` is 0 or 1: which of the warpgroups that take chunks in turn.
 template <typename T>
-__device__ inline void OutputRole(const Station& at, int turn, float* gated) {
+__device__ inline void OutputRole(const Block& block, int turn, float* gated) {
   const OutputPlace place;
-  const GateCopy<T> gate(at, place, turn);
-  gate.Begin(turn * kChunk);
-  const float d = at.call.tensors.d[at.head];
-  Barriers& barriers = at.barriers();
+  const float d = block.call.tensors.d[block.head];
+  Barriers& barriers = block.barriers();
   Ring<kGroupDepth> groups;
   Ring<kDecayDepth> decay;
   Ring<kChannelDepth> channels;
@@ -201,41 +201,49 @@ __device__ inline void OutputRole(const Station& at, int turn, float* gated) {
   groups.Skip(turn);
   decay.Skip(turn);
   channels.Skip(turn);
-  for (int64_t chunk = turn; chunk < at.chunks; chunk += kOutputs) {
-    const int64_t start = chunk * kChunk;
-    const char* group = at.GroupBuffer(groups.index);
-    const char* channel = at.ChannelBuffer(channels.index);
-    const Decays& decays = at.DecayBuffer(decay.index);
+  // Turns go on from sequence to sequence.
+  int64_t chunks_before = 0;
+  block.ForEachSequence([&](const Sequence& sequence, int64_t, int64_t chunks) {
+    const int64_t first = (turn + chunks_before) % kOutputs;
+    chunks_before += chunks;
+    const GateCopy<T> gate(block, sequence, place, turn);
+    gate.Begin(first * kChunk);
+    for (int64_t chunk = first; chunk < chunks; chunk += kOutputs) {
+      const int64_t start = chunk * kChunk;
+      const char* group = block.GroupBuffer(groups.index);
+      const char* channel = block.ChannelBuffer(channels.index);
+      const Decays& decays = block.DecayBuffer(decay.index);
 
-    float sums[32];
-    WaitFull(barriers.group_full[groups.index], groups.parity);
-    WaitFull(barriers.state_full[turn], state_parity);
-    BeginCarried<T>(sums, group, at.StateBuffer());
-    WaitFull(barriers.channel_full[channels.index], channels.parity);
-    uint32_t operand[4][4];
-    WeighScores<T>(place, decays, group + GroupTile::kScores, operand);
-    const float carried[2] = {Exp2(decays.cs[place.rows[0]]), Exp2(decays.cs[place.rows[1]])};
-    FinishProducts(sums);
-    ArriveWarp(barriers.state_empty);
-    ArriveWarp(barriers.group_empty[groups.index]);
-    ArriveWarp(barriers.decay_empty[decay.index]);
+      float sums[32];
+      WaitFull(barriers.group_full[groups.index], groups.parity);
+      WaitFull(barriers.state_full[turn], state_parity);
+      BeginCarried<T>(sums, group, block.StateBuffer());
+      WaitFull(barriers.channel_full[channels.index], channels.parity);
+      uint32_t operand[4][4];
+      WeighScores<T>(place, decays, group + GroupTile::kScores, operand);
+      const float carried[2] = {Exp2(decays.cs[place.rows[0]]), Exp2(decays.cs[place.rows[1]])};
+      FinishProducts(sums);
+      ArriveWarp(barriers.state_empty);
+      ArriveWarp(barriers.group_empty[groups.index]);
+      ArriveWarp(barriers.decay_empty[decay.index]);
 #pragma unroll
-    for (int i = 0; i < 32; ++i) {
-      sums[i] *= carried[i / 2 % 2];
+      for (int i = 0; i < 32; ++i) {
+        sums[i] *= carried[i / 2 % 2];
+      }
+      BeginInside<T>(sums, operand, channel);
+      uint32_t x[8][2];
+      LoadChannels(place, channel, x);
+      FinishProducts(sums);
+      ArriveWarp(barriers.channel_empty[channels.index]);
+      WaitCopies<0>();
+      StoreGated<T>(block, sequence, place, start, sums, x, gate, d, gated);
+      gate.Begin(start + kOutputs * kChunk);
+      groups.Skip(kOutputs);
+      decay.Skip(kOutputs);
+      channels.Skip(kOutputs);
+      state_parity ^= 1;
     }
-    BeginInside<T>(sums, operand, channel);
-    uint32_t x[8][2];
-    LoadChannels(place, channel, x);
-    FinishProducts(sums);
-    ArriveWarp(barriers.channel_empty[channels.index]);
-    WaitCopies<0>();
-    StoreGated<T>(at, place, start, sums, x, gate, d, gated);
-    gate.Begin(start + kOutputs * kChunk);
-    groups.Skip(kOutputs);
-    decay.Skip(kOutputs);
-    channels.Skip(kOutputs);
-    state_parity ^= 1;
-  }
+  });
 }
 
 }  // namespace bamba::cuda::hopper

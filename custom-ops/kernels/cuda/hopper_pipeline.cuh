@@ -1,11 +1,11 @@
 // The stations of the scan kernel and what they hand to each other.
 //
-// A block walks over the chunks of one head of one sequence. Its warps have roles for life:
+// A block walks over the chunks of one head, sequence by sequence. Its warps have roles for life:
 //
-//   lead      one warp: brings the group's tiles (B, C, C Bᵀ) of coming chunks; dt
-//   and the sums of its decays convolve  two warpgroups: x after convolution and SiLU state     one
-//   warpgroup: the state, in registers; hands its value before each chunk on as an operand output
-//   two warpgroups, in turn: y before the norm
+//   lead      one warp: brings the group's tiles (B, C, C Bᵀ) of coming chunks; dt and the sums of
+//   its decays convolve  one warpgroup: x after convolution and SiLU state     one warpgroup: the
+//   state, in registers; hands its value before each chunk on as an operand output    two
+//   warpgroups, in turn: y before the norm
 //
 // Each hand-over is a ring of buffers with two barriers a buffer: full and empty.
 
@@ -97,13 +97,21 @@ struct SharedLayout {
 constexpr int kScanBytes = SharedLayout::kBytes + 1024;
 
 // What every role knows.
-struct Station {
+struct Block {
   const Call& call;
-  Sequence sequence;
   int head;
   int group;
-  int64_t chunks;
   char* shared;
+
+  // Calls visit(sequence, its first tile, its chunks) for the sequences that the block does, in
+  // order.
+  template <typename Visit>
+  __device__ void ForEachSequence(Visit visit) const {
+    for (int64_t s = blockIdx.y; s < call.shape.num_sequences; s += gridDim.y) {
+      const Sequence sequence = SequenceAt(call, s);
+      visit(sequence, FirstTile(call, s), (sequence.length + kChunk - 1) / kChunk);
+    }
+  }
 
   __device__ char* GroupBuffer(int i) const {
     return shared + SharedLayout::kGroups + i * GroupTile::kBytes;

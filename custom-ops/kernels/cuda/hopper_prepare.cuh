@@ -16,7 +16,8 @@ constexpr int kPrepareTokens = 16;  // that a thread convolves, of two channels
 constexpr int kPrepareB = GroupTile::kScores;
 constexpr int kPrepareBytes = kPrepareB + 2 * TileBytes(kChunk);
 
-// Convolves two channels over 16 tokens; zeros at and past the sequence's end.
+// Convolves two channels over 16 tokens. What tokens past the sequence's end give is finite, and dt
+// is zero there.
 template <typename T>
 __device__ inline void ConvolvePair(const Call& call, const Sequence& sequence, int64_t channel,
                                     int64_t start, uint32_t (&result)[kPrepareTokens]) {
@@ -35,7 +36,7 @@ __device__ inline void ConvolvePair(const Call& call, const Sequence& sequence, 
       sum.x += taps[0][k] * u.x;
       sum.y += taps[1][k] * u.y;
     }
-    result[i] = start + i < sequence.length ? Pack<T>(FastSilu(sum.x), FastSilu(sum.y)) : 0;
+    result[i] = Pack<T>(FastSilu(sum.x), FastSilu(sum.y));
   }
 }
 

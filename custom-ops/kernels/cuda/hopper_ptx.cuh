@@ -81,14 +81,17 @@ __device__ inline void ArriveExpecting(uint32_t barrier, uint32_t bytes) {
                : "memory");
 }
 
+// Waits for a phase to end. The warp sleeps meanwhile, for the hint's nanoseconds at most, so that
+// it takes no turns from warps that work.
 __device__ inline void Wait(uint32_t barrier, uint32_t parity) {
+  constexpr uint32_t kNanoseconds = 10'000'000;
   uint32_t done = 0;
   while (done == 0) {
     asm volatile(
-        "{ .reg .pred done; mbarrier.try_wait.parity.shared::cta.b64 done, [%1], %2; selp.u32 %0, "
-        "1, 0, done; }"
+        "{ .reg .pred done; mbarrier.try_wait.parity.shared::cta.b64 done, [%1], %2, %3; "
+        "selp.u32 %0, 1, 0, done; }"
         : "=r"(done)
-        : "r"(barrier), "r"(parity)
+        : "r"(barrier), "r"(parity), "r"(kNanoseconds)
         : "memory");
   }
 }
@@ -169,12 +172,14 @@ __device__ inline void MultiplyAdd(float (&sum)[4], const uint32_t (&a)[4], uint
 // ----------------------------------------------------------------------------------------
 
 // Describes an operand in shared memory: rows of 128 bytes along the summed axis, swizzled
-// (hopper_tiles.cuh), 8 rows every 1,024 bytes. 32 bytes further lies the next step of 16 along the
-// summed axis.
-__device__ inline uint64_t Operand(uint32_t address) {
-  return static_cast<uint64_t>((address & 0x3ffff) >> 4) | (uint64_t{1} << 16) |
+// (hopper_tiles.cuh), 8 rows every 1,024 bytes. Addresses count in 16 bytes.
+__device__ inline uint64_t Operand(const void* pointer) {
+  return static_cast<uint64_t>((SharedAddress(pointer) & 0x3ffff) >> 4) | (uint64_t{1} << 16) |
          (uint64_t{1024 >> 4} << 32) | (uint64_t{1} << 62);
 }
+
+// The operand some bytes further on: 32 for the next step of 16 along the summed axis.
+__device__ inline uint64_t Further(uint64_t operand, int bytes) { return operand + (bytes >> 4); }
 
 __device__ inline void ProductFence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 

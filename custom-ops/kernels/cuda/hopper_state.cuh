@@ -45,13 +45,13 @@ __device__ inline void StoreOperand(const StateFragment& state, char* tile) {
 
 template <typename T>
 __device__ inline void AdvanceState(StateFragment& state, const char* channels, const char* group) {
-  const uint32_t x = SharedAddress(channels + ChannelTile::kWeighted);
-  const uint32_t b = SharedAddress(group + GroupTile::kB);
+  const uint64_t x = Operand(channels + ChannelTile::kWeighted);
+  const uint64_t b = Operand(group + GroupTile::kB);
   Pin(state.sums);
   ProductFence();
 #pragma unroll
   for (int step = 0; step < kChunk / 16; ++step) {
-    Product128<T>(state.sums, Operand(x + 32 * step), Operand(b + 32 * step));
+    Product128<T>(state.sums, Further(x, 32 * step), Further(b, 32 * step));
   }
   CommitProducts();
   WaitProducts();
@@ -59,46 +59,49 @@ __device__ inline void AdvanceState(StateFragment& state, const char* channels, 
 }
 
 template <typename T>
-__device__ inline void StateRole(const Station& at) {
-  const int64_t offset =
-      (at.sequence.state_row * at.call.shape.num_heads + at.head) * kHeadDim * kState;
-  const float* past = at.call.tensors.past_recurrent_state + offset;
-  float* present = at.call.tensors.present_recurrent_state + offset;
-  StateFragment state;
-  state.ForEachPair([&](int channel, int column, float& low, float& high) {
-    const float2 pair = *reinterpret_cast<const float2*>(past + channel * kState + column);
-    low = pair.x;
-    high = pair.y;
-  });
+__device__ inline void StateRole(const Block& block) {
+  Barriers& barriers = block.barriers();
   Ring<kGroupDepth> groups;
   Ring<kDecayDepth> decays;
   Ring<kChannelDepth> channels;
   Ring<kOutputs> readers;
   uint32_t parity = 0;
-  for (int64_t chunk = 0; chunk < at.chunks; ++chunk) {
-    WaitEmpty(at.barriers().state_empty, parity);
-    StoreOperand<T>(state, at.StateBuffer());
-    ArriveWarpWritten(at.barriers().state_full[readers.index]);
+  block.ForEachSequence([&](const Sequence& sequence, int64_t, int64_t chunks) {
+    const int64_t offset =
+        (sequence.state_row * block.call.shape.num_heads + block.head) * kHeadDim * kState;
+    const float* past = block.call.tensors.past_recurrent_state + offset;
+    float* present = block.call.tensors.present_recurrent_state + offset;
+    StateFragment state;
+    state.ForEachPair([&](int channel, int column, float& low, float& high) {
+      const float2 pair = *reinterpret_cast<const float2*>(past + channel * kState + column);
+      low = pair.x;
+      high = pair.y;
+    });
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      WaitEmpty(barriers.state_empty, parity);
+      StoreOperand<T>(state, block.StateBuffer());
+      ArriveWarpWritten(barriers.state_full[readers.index]);
 
-    WaitFull(at.barriers().channel_full[channels.index], channels.parity);
-    const float decay = Exp2(at.DecayBuffer(decays.index).cs[kChunk - 1]);
+      WaitFull(barriers.channel_full[channels.index], channels.parity);
+      const float decay = Exp2(block.DecayBuffer(decays.index).cs[kChunk - 1]);
 #pragma unroll
-    for (float& sum : state.sums) {
-      sum *= decay;
+      for (float& sum : state.sums) {
+        sum *= decay;
+      }
+      WaitFull(barriers.group_full[groups.index], groups.parity);
+      AdvanceState<T>(state, block.ChannelBuffer(channels.index), block.GroupBuffer(groups.index));
+      ArriveWarp(barriers.decay_empty[decays.index]);
+      ArriveWarp(barriers.channel_empty[channels.index]);
+      ArriveWarp(barriers.group_empty[groups.index]);
+      groups.Next();
+      decays.Next();
+      channels.Next();
+      readers.Next();
+      parity ^= 1;
     }
-    WaitFull(at.barriers().group_full[groups.index], groups.parity);
-    AdvanceState<T>(state, at.ChannelBuffer(channels.index), at.GroupBuffer(groups.index));
-    ArriveWarp(at.barriers().decay_empty[decays.index]);
-    ArriveWarp(at.barriers().channel_empty[channels.index]);
-    ArriveWarp(at.barriers().group_empty[groups.index]);
-    groups.Next();
-    decays.Next();
-    channels.Next();
-    readers.Next();
-    parity ^= 1;
-  }
-  state.ForEachPair([&](int channel, int column, float low, float high) {
-    *reinterpret_cast<float2*>(present + channel * kState + column) = make_float2(low, high);
+    state.ForEachPair([&](int channel, int column, float low, float high) {
+      *reinterpret_cast<float2*>(present + channel * kState + column) = make_float2(low, high);
+    });
   });
 }
 

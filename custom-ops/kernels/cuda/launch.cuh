@@ -25,6 +25,14 @@ struct Launch {
 
 template <typename... Parameters, typename... Arguments>
 cudaError_t Start(const Launch& launch, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  if (launch.shared_bytes > 48 * 1024) {
+    // More than a block gets unasked.
+    const cudaError_t error = cudaFuncSetAttribute(
+        kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(launch.shared_bytes));
+    if (error != cudaSuccess) {
+      return error;
+    }
+  }
   cudaLaunchAttribute attribute = {};
   attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   attribute.val.programmaticStreamSerializationAllowed = 1;
@@ -36,13 +44,6 @@ cudaError_t Start(const Launch& launch, void (*kernel)(Parameters...), Arguments
   config.attrs = &attribute;
   config.numAttrs = launch.overlaps ? 1 : 0;
   return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
-}
-
-// Lets a kernel use more shared memory a block than it may by default.
-template <typename Kernel>
-cudaError_t AllowShared(Kernel* kernel, size_t bytes) {
-  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                              static_cast<int>(bytes));
 }
 
 __device__ inline void WaitForKernelBefore() {

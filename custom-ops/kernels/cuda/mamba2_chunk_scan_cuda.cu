@@ -23,7 +23,7 @@ cudaError_t Scan(const Call& call, void* scratch, float* gated, const Device& de
                  cudaStream_t stream) {
   if constexpr (!std::is_same_v<T, float>) {
     if (HopperScanFits(call.shape, device)) {
-      return HopperScan<T>(call, scratch, gated, stream);
+      return HopperScan<T>(call, scratch, gated, device, stream);
     }
   }
   return PortableScan<T>(call, scratch, gated, device, stream);

@@ -333,9 +333,6 @@ cudaError_t PortableScan(const Call& call, void* scratch, float* gated, const De
   }
   const Tiles tiles = ChooseTiles(shape, device);
   launch.shared_bytes = tiles.SharedBytes();
-  if (cudaError_t error = AllowShared(ScanKernel<T>, launch.shared_bytes); error != cudaSuccess) {
-    return error;
-  }
   launch.grid =
       dim3(static_cast<unsigned>(shape.num_heads * CeilDivide(shape.head_dim, tiles.rows)),
            static_cast<unsigned>(shape.num_sequences));

@@ -38,7 +38,8 @@ cudaError_t Step(const Call& call, float* gated, const Device& device, cudaStrea
 bool HopperScanFits(const Mamba2Shape& shape, const Device& device);
 size_t HopperScanBytes(const Mamba2Shape& shape);
 template <typename T>
-cudaError_t HopperScan(const Call& call, void* scratch, float* gated, cudaStream_t stream);
+cudaError_t HopperScan(const Call& call, void* scratch, float* gated, const Device& device,
+                       cudaStream_t stream);
 
 }  // namespace bamba::cuda
 

@@ -2,9 +2,10 @@
 // once.
 //
 // Two kernels. In the first a block has one head of one row: the state's loads are under way while
-// it convolves. In the second a block has one norm group of a row; it also shifts the conv state of
-// B and C, which all heads of a group read.
+// it convolves. The second has blocks for the norm, and blocks that shift the conv state of B and
+// C, which all heads of a group read.
 
+#include "gated_norm.cuh"
 #include "launch.cuh"
 #include "numeric.cuh"
 #include "stages.cuh"
@@ -31,6 +32,45 @@ struct Inputs {
   }
 };
 
+// Taps that are loaded at once; a wider convolution goes tap by tap.
+constexpr int kTaps = 4;
+
+// A channel's convolution and SiLU for the row's token, rounded to T. With `shifts` its conv state
+// moves on.
+template <typename T>
+__device__ float ConvolveChannel(const Call& call, const Sequence& sequence, int64_t channel,
+                                 bool shifts) {
+  const int width = static_cast<int>(call.shape.conv_width);
+  if (width > kTaps) {
+    const float value = RoundTo<T>(Convolve<T>(call, sequence, channel, 0));
+    if (shifts) {
+      WriteConvState<T>(call, sequence, channel);
+    }
+    return value;
+  }
+  const float* weight = call.tensors.conv_weight + channel * width;
+  T inputs[kTaps] = {};
+  float taps[kTaps] = {};
+#pragma unroll
+  for (int k = 0; k < kTaps; ++k) {
+    if (k < width) {
+      inputs[k] = ConvInput<T>(call, sequence, channel, k + 1 - width);
+      taps[k] = weight[k];
+    }
+  }
+  float sum = call.tensors.conv_bias[channel];
+  T* state = static_cast<T*>(call.tensors.present_conv_state) +
+             (sequence.state_row * call.shape.conv_channels() + channel) * (width - 1);
+#pragma unroll
+  for (int k = 0; k < kTaps; ++k) {
+    sum += taps[k] * ToFloat(inputs[k]);
+    if (shifts && k > 0 && k < width) {
+      state[k - 1] = inputs[k];
+    }
+  }
+  return RoundTo<T>(Silu(sum));
+}
+
 // x, B and C of the token; x's conv state moves on, that of B and C stays for other heads.
 template <typename T>
 __device__ void ConvolveToken(const Call& call, const Sequence& sequence, int64_t head,
@@ -49,10 +89,7 @@ __device__ void ConvolveToken(const Call& call, const Sequence& sequence, int64_
       channel = shape.inner() + group * n + (i - p);
       target = inputs.b + (i - p);
     }
-    *target = RoundTo<T>(Convolve<T>(call, sequence, channel, 0));
-    if (i < p) {
-      WriteConvState<T>(call, sequence, channel);
-    }
+    *target = ConvolveChannel<T>(call, sequence, channel, i < p);
   }
 }
 
@@ -106,11 +143,6 @@ __global__ void __launch_bounds__(kThreads) StepKernel(Call call, float* gated) 
   const int first_row = threadIdx.x / kLanes;
   const int first_column = threadIdx.x % kLanes * kVector;
   LetKernelAfterStart();
-  if (sequence.length == 0) {
-    KeepStates<T>(call, sequence, head);
-    return;
-  }
-
   using P = Piece<kVector>;
   constexpr bool kHeld = kPasses > 0;
   P held[kHeld ? kPasses : 1][kHeld ? kPieces : 1];
@@ -123,6 +155,10 @@ __global__ void __launch_bounds__(kThreads) StepKernel(Call call, float* gated) 
                                                     first_column + i * kLanes * kVector);
       }
     }
+  }
+  if (sequence.length == 0) {
+    KeepStates<T>(call, sequence, head);
+    return;
   }
   ConvolveToken<T>(call, sequence, head, inputs);
   const T* token =
@@ -167,13 +203,19 @@ __global__ void __launch_bounds__(kThreads) StepKernel(Call call, float* gated) 
   }
 }
 
-// The conv state of B and C, once every head has read it. Blocks (channels, row).
-template <typename T>
-__global__ void __launch_bounds__(kThreads) ShiftKernel(Call call) {
+// Blocks (norm groups, then conv states; row): y, and the conv state of B and C once every head has
+// read it.
+template <typename T, bool kHeld>
+__global__ void __launch_bounds__(kNormThreads) FinishKernel(Call call, const float* gated) {
   const Mamba2Shape& shape = call.shape;
   const Sequence sequence = SequenceAt(call, blockIdx.y);
-  const int64_t channel = shape.inner() + static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const int64_t groups = shape.inner() / shape.norm_group_size;
   WaitForKernelBefore();
+  if (blockIdx.x < groups) {
+    NormGroup<T, kHeld>(call, gated, blockIdx.y, blockIdx.x, sequence.length > 0);
+    return;
+  }
+  const int64_t channel = shape.inner() + (blockIdx.x - groups) * kNormThreads + threadIdx.x;
   if (channel < shape.conv_channels()) {
     WriteConvState<T>(call, sequence, channel);
   }
@@ -195,29 +237,25 @@ cudaError_t Step(const Call& call, float* gated, const Device& device, cudaStrea
   if (shape.batch == 0) {
     return cudaSuccess;
   }
-  const auto kernel = ChooseStepKernel<T>(shape);
-  Launch launch;
-  launch.grid = dim3(static_cast<unsigned>(shape.num_heads), static_cast<unsigned>(shape.batch));
-  launch.threads = kThreads;
-  launch.shared_bytes = Inputs::Bytes(shape);
-  launch.stream = stream;
-  if (cudaError_t error = AllowShared(kernel, launch.shared_bytes); error != cudaSuccess) {
+  Launch step;
+  step.grid = dim3(static_cast<unsigned>(shape.num_heads), static_cast<unsigned>(shape.batch));
+  step.threads = kThreads;
+  step.shared_bytes = Inputs::Bytes(shape);
+  step.stream = stream;
+  if (cudaError_t error = Start(step, ChooseStepKernel<T>(shape), call, gated);
+      error != cudaSuccess) {
     return error;
   }
-  if (cudaError_t error = Start(launch, kernel, call, gated); error != cudaSuccess) {
-    return error;
-  }
-  Launch shift;
-  shift.grid =
-      dim3(static_cast<unsigned>(CeilDivide(shape.conv_channels() - shape.inner(), kThreads)),
-           static_cast<unsigned>(shape.batch));
-  shift.threads = kThreads;
-  shift.stream = stream;
-  shift.overlaps = device.compute_capability >= 90;
-  if (cudaError_t error = Start(shift, ShiftKernel<T>, call); error != cudaSuccess) {
-    return error;
-  }
-  return GatedNorm<T>(call, gated, device, stream);
+  const int64_t groups = shape.inner() / shape.norm_group_size;
+  const int64_t shifted = shape.conv_channels() - shape.inner();
+  Launch finish;
+  finish.grid = dim3(static_cast<unsigned>(groups + CeilDivide(shifted, kNormThreads)),
+                     static_cast<unsigned>(shape.batch));
+  finish.threads = kNormThreads;
+  finish.stream = stream;
+  finish.overlaps = device.compute_capability >= 90;
+  return Start(finish, NormIsHeld(shape) ? FinishKernel<T, true> : FinishKernel<T, false>, call,
+               gated);
 }
 
 template cudaError_t Step<float>(const Call&, float*, const Device&, cudaStream_t);
