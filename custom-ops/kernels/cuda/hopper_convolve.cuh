@@ -18,37 +18,36 @@ struct InputCopy {
   static constexpr int kPieces = kHeadDim * 2 / 16;
   static constexpr int kRowsAtOnce = kWarpgroup / kPieces;
 
-  const T* source;  // this thread's piece of token 0
+  const T* source;  // this thread's piece of its first row's token in the first chunk
   int64_t stride;
-  int64_t length;
+  int length;
   int row;
-  int piece;
+  int offset;  // in the tile
 
   __device__ InputCopy(const Block& block, const Sequence& sequence, int thread)
       : source(static_cast<const T*>(block.call.tensors.zxbcdt) +
-               sequence.first_token * block.call.shape.projected() + block.call.shape.inner() +
-               block.head * kHeadDim + thread % kPieces * 8),
+               (sequence.first_token + thread / kPieces) * block.call.shape.projected() +
+               block.call.shape.inner() + block.head * kHeadDim + thread % kPieces * 8),
         stride(block.call.shape.projected()),
-        length(sequence.length),
+        length(static_cast<int>(sequence.length)),
         row(thread / kPieces),
-        piece(thread % kPieces) {}
+        offset(thread * 16) {}
 
-  // A token that the sequence does not have becomes zeros.
-  __device__ void CopyRow(uint32_t tile, int to, int64_t position) const {
-    const bool real = position >= 0 && position < length;
-    CopyPiece<16>(tile + to * kRowBytes + piece * 16, real ? source + position * stride : source,
-                  real);
-  }
-
-  // Begins a chunk's copies; one group of them, which may be empty.
-  __device__ void Begin(uint32_t tile, int64_t start) const {
+  // Begins a chunk's copies; one group of them, which may be empty. Tokens that the sequence does
+  // not have become zeros.
+  __device__ void Begin(uint32_t tile, int start) const {
     if (start < length) {
+      const T* token = source + start * stride;
 #pragma unroll
       for (int i = 0; i < kChunk / kRowsAtOnce; ++i) {
-        CopyRow(tile, kHalo + row + i * kRowsAtOnce, start + row + i * kRowsAtOnce);
+        const bool real = start + row + i * kRowsAtOnce < length;
+        CopyPiece<16>(tile + kHalo * kRowBytes + offset + i * kWarpgroup * 16,
+                      real ? token : source, real);
+        token += kRowsAtOnce * stride;
       }
       if (row < kHalo) {
-        CopyRow(tile, row, start + row - kHalo);
+        const bool real = start > 0;
+        CopyPiece<16>(tile + offset, real ? source + (start - kHalo) * stride : source, real);
       }
     }
     CommitCopies();
@@ -79,20 +78,13 @@ struct PairRows {
   uint32_t rows[2][kWarpTokens / 2];
 };
 
-// `first` is the row, 0 or 1, that this thread stores first: lanes whose rows would meet in a bank
-// store theirs in opposite order.
-__device__ inline void StoreRows(char* tile, int row, int piece, int first, const PairRows& pair) {
+__device__ inline void StoreRows(char* tile, int row, int piece, const PairRows& pair) {
 #pragma unroll
-  for (int turn = 0; turn < 2; ++turn) {
-    const int which = turn ^ first;
+  for (int which = 0; which < 2; ++which) {
 #pragma unroll
     for (int i = 0; i < kWarpPieces; ++i) {
-      uint32_t words[4];
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        words[j] = which == 0 ? pair.rows[0][4 * i + j] : pair.rows[1][4 * i + j];
-      }
-      *reinterpret_cast<uint4*>(tile + PieceOffset(row + which, piece + i)) =
+      const uint32_t* words = &pair.rows[which][4 * i];
+      *reinterpret_cast<uint4*>(tile + PieceOffset(row + which * kRowOfNeighbour, piece + i)) =
           make_uint4(words[0], words[1], words[2], words[3]);
     }
   }
@@ -111,10 +103,10 @@ __device__ inline void ConvolveChannels(const PairTaps& pair, const char* inputs
         *reinterpret_cast<const uint32_t*>(inputs + (first_token + i) * kRowBytes + lane * 4));
   }
 #pragma unroll
-  for (int i = 0; i < kWarpTokens; i += 2) {
-    float x[2][2];
+  for (int i = 0; i < kWarpTokens; i += 4) {
+    float x[2][4];
 #pragma unroll
-    for (int token = 0; token < 2; ++token) {
+    for (int token = 0; token < 4; ++token) {
       float2 sum = make_float2(pair.bias[0], pair.bias[1]);
 #pragma unroll
       for (int k = 0; k < kTaps; ++k) {
@@ -124,11 +116,14 @@ __device__ inline void ConvolveChannels(const PairTaps& pair, const char* inputs
       x[0][token] = FastSilu(sum.x);
       x[1][token] = FastSilu(sum.y);
     }
-    const float2 w = *reinterpret_cast<const float2*>(weight + first_token + i);
+    const float4 w = *reinterpret_cast<const float4*>(weight + first_token + i);
 #pragma unroll
     for (int channel = 0; channel < 2; ++channel) {
-      plain.rows[channel][i / 2] = Pack<T>(x[channel][0], x[channel][1]);
-      weighted.rows[channel][i / 2] = Pack<T>(x[channel][0] * w.x, x[channel][1] * w.y);
+      const float* v = x[channel];
+      plain.rows[channel][i / 2] = Pack<T>(v[0], v[1]);
+      plain.rows[channel][i / 2 + 1] = Pack<T>(v[2], v[3]);
+      weighted.rows[channel][i / 2] = Pack<T>(v[0] * w.x, v[1] * w.y);
+      weighted.rows[channel][i / 2 + 1] = Pack<T>(v[2] * w.z, v[3] * w.w);
     }
   }
 }
@@ -159,7 +154,7 @@ template <typename T>
 __device__ inline void ConvolveRole(const Block& block) {
   const int thread = threadIdx.x % kWarpgroup;
   const int lane = thread % 32;
-  const int warp = thread / 32;
+  const int warp = Uniform(thread / 32);
   const int row = RowOfChannel(2 * lane);
   const int64_t channel = block.head * kHeadDim + 2 * lane;
   PairTaps pair;
@@ -169,14 +164,14 @@ __device__ inline void ConvolveRole(const Block& block) {
   Ring<kInputDepth> inputs;
   Ring<kDecayDepth> decays;
   Ring<kChannelDepth> channels;
-  block.ForEachSequence([&](const Sequence& sequence, int64_t, int64_t chunks) {
+  block.ForEachSequence([&](const Sequence& sequence, int64_t, int chunks) {
     const InputCopy<T> copy(block, sequence, thread);
     Ring<kInputDepth> coming = inputs;
     for (int ahead = 0; ahead != kInputDepth - 1; ++ahead) {
       copy.Begin(SharedAddress(block.InputBuffer(coming.index)), ahead * kChunk);
       coming.Next();
     }
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+    for (int chunk = 0; chunk < chunks; ++chunk) {
       WaitCopies<kInputDepth - 2>();
       if (chunk == 0) {
         SyncConvolvers();
@@ -193,8 +188,8 @@ __device__ inline void ConvolveRole(const Block& block) {
                           block.DecayBuffer(decays.index).weight, plain, weighted);
       WaitEmpty(barriers.channel_empty[channels.index], channels.parity);
       char* tiles = block.ChannelBuffer(channels.index);
-      StoreRows(tiles + ChannelTile::kX, row, warp * kWarpPieces, lane % 2, plain);
-      StoreRows(tiles + ChannelTile::kWeighted, row, warp * kWarpPieces, lane % 2, weighted);
+      StoreRows(tiles + ChannelTile::kX, row, warp * kWarpPieces, plain);
+      StoreRows(tiles + ChannelTile::kWeighted, row, warp * kWarpPieces, weighted);
       ArriveWarpWritten(barriers.channel_full[channels.index]);
       coming.Next();
       inputs.Next();

@@ -14,7 +14,7 @@ template <typename T>
 struct TimeSteps {
   const T* base;
   int64_t stride;
-  int64_t length;
+  int length;
   float bias;
   float a;  // A log2(e)
   float dt_min;
@@ -25,22 +25,22 @@ struct TimeSteps {
              sequence.first_token * block.call.shape.projected() + block.call.shape.inner() +
              block.call.shape.conv_channels() + block.head),
         stride(block.call.shape.projected()),
-        length(sequence.length),
+        length(static_cast<int>(sequence.length)),
         bias(block.call.tensors.dt_bias[block.head]),
         a(-expf(block.call.tensors.a_log[block.head]) * 1.4426950408889634f),
         dt_min(block.call.shape.dt_min),
         dt_max(block.call.shape.dt_max) {}
 
   // As they stand in zxbcdt.
-  __device__ float2 Load(int64_t start) const {
-    const int64_t token = start + threadIdx.x % 32 * 2;
+  __device__ float2 Load(int start) const {
+    const int token = start + static_cast<int>(threadIdx.x) % 32 * 2;
     return make_float2(token < length ? ToFloat(base[token * stride]) : 0,
                        token + 1 < length ? ToFloat(base[(token + 1) * stride]) : 0);
   }
 
   // After softplus and clamp; zeros past the end.
-  __device__ float2 Step(int64_t start, float2 raw) const {
-    const int64_t token = start + threadIdx.x % 32 * 2;
+  __device__ float2 Step(int start, float2 raw) const {
+    const int token = start + static_cast<int>(threadIdx.x) % 32 * 2;
     return make_float2(token < length ? TimeStep(raw.x, bias, dt_min, dt_max) : 0,
                        token + 1 < length ? TimeStep(raw.y, bias, dt_min, dt_max) : 0);
   }
@@ -70,13 +70,13 @@ __device__ inline void LeadRole(const Block& block, const char* tiles) {
   Ring<kGroupDepth> groups;
   Ring<kDecayDepth> decays;
   WaitForKernelBefore();
-  block.ForEachSequence([&](const Sequence& sequence, int64_t first_tile, int64_t chunks) {
+  block.ForEachSequence([&](const Sequence& sequence, int64_t first_tile, int chunks) {
     const char* tile =
         tiles + first_tile * tile_stride + block.group * static_cast<int64_t>(GroupTile::kBytes);
     const TimeSteps<T> steps(block, sequence);
     float2 raw = steps.Load(0);
     float2 next = steps.Load(kChunk);
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+    for (int chunk = 0; chunk < chunks; ++chunk) {
       if (threadIdx.x % 32 == 0) {
         WaitEmpty(barriers.group_empty[groups.index], groups.parity);
         const uint32_t full = SharedAddress(&barriers.group_full[groups.index]);

@@ -15,7 +15,7 @@ struct OutputPlace {
   int rows[2];
 
   __device__ OutputPlace()
-      : warp(threadIdx.x / 32 % 4),
+      : warp(Uniform(threadIdx.x / 32 % 4)),
         q(threadIdx.x % 4),
         rows{16 * warp + static_cast<int>(threadIdx.x) % 32 / 4,
              16 * warp + static_cast<int>(threadIdx.x) % 32 / 4 + 8} {}
@@ -24,11 +24,11 @@ struct OutputPlace {
 // z of the thread's part, four channels a piece, brought to shared memory ahead of time.
 template <typename T>
 struct GateCopy {
-  const T* source;  // of the thread's first row and channel in the first chunk
+  const T* source;  // of the thread's first row and channels in the first chunk
   int64_t stride;
-  int64_t length;
-  char* buffer;  // the thread's pieces, each 128 threads apart
-  const OutputPlace& place;
+  int length;
+  int row;
+  char* buffer;  // the thread's pieces, 128 threads apart
 
   __device__ GateCopy(const Block& block, const Sequence& sequence, const OutputPlace& place,
                       int turn)
@@ -36,19 +36,21 @@ struct GateCopy {
                (sequence.first_token + place.rows[0]) * block.call.shape.projected() +
                block.head * kHeadDim + 4 * place.q),
         stride(block.call.shape.projected()),
-        length(sequence.length),
-        buffer(block.GateBuffer(turn) + threadIdx.x % kWarpgroup * 8),
-        place(place) {}
+        length(static_cast<int>(sequence.length)),
+        row(place.rows[0]),
+        buffer(block.GateBuffer(turn) + threadIdx.x % kWarpgroup * 8) {}
 
-  __device__ void Begin(int64_t start) const {
+  __device__ void Begin(int start) const {
     if (start < length) {
+      const uint32_t target = SharedAddress(buffer);
+      const T* token = source + start * stride;
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        const bool real = start + place.rows[half] < length;
-        const T* row = source + (real ? (start + 8 * half) * stride : 0);
+        const bool real = start + row + 8 * half < length;
+        const T* from = real ? token + half * 8 * stride : source;
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-          CopyPiece<8>(SharedAddress(buffer + (4 * half + i) * kWarpgroup * 8), row + 16 * i, real);
+          CopyPiece<8>(target + (4 * half + i) * kWarpgroup * 8, from + 16 * i, real);
         }
       }
     }
@@ -157,33 +159,30 @@ __device__ inline void LoadChannels(const OutputPlace& place, const char* channe
   }
 }
 
-// Adds D x, gates and stores.
+// Adds D x, gates and stores. `target` is where r of the thread's first row and channels goes, rows
+// of `inner`; tokens past `left` are not stored.
 template <typename T>
-__device__ inline void StoreGated(const Block& block, const Sequence& sequence,
-                                  const OutputPlace& place, int64_t start, const float (&sums)[32],
+__device__ inline void StoreGated(const OutputPlace& place, const float (&sums)[32],
                                   const uint32_t (&x)[8][2], const GateCopy<T>& gate, float d,
-                                  float* gated) {
+                                  float* target, int64_t inner, int left) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    const int64_t position = start + place.rows[half];
-    if (position >= sequence.length) {
-      continue;
-    }
-    float* target = gated + (sequence.first_token + position) * block.call.shape.inner() +
-                    block.head * kHeadDim + 4 * place.q;
+    float* token = target + half * 8 * inner;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const uint2 z = gate.Piece(half, i);
+      const uint2 words = gate.Piece(half, i);
+      const float2 z[2] = {Unpack<T>(words.x), Unpack<T>(words.y)};
       float r[4];
 #pragma unroll
-      for (int part = 0; part < 2; ++part) {
-        const int j = 2 * i + part;
+      for (int odd = 0; odd < 2; ++odd) {
+        const int j = 2 * i + odd;
         const float2 skip = Unpack<T>(x[j][half]);
-        const float2 pair = Unpack<T>(part == 0 ? z.x : z.y);
-        r[2 * part] = (sums[4 * j + 2 * half] + d * skip.x) * FastSilu(pair.x);
-        r[2 * part + 1] = (sums[4 * j + 2 * half + 1] + d * skip.y) * FastSilu(pair.y);
+        r[odd] = (sums[4 * j + 2 * half] + d * skip.x) * FastSilu(odd ? z[0].y : z[0].x);
+        r[2 + odd] = (sums[4 * j + 2 * half + 1] + d * skip.y) * FastSilu(odd ? z[1].y : z[1].x);
       }
-      *reinterpret_cast<float4*>(target + 16 * i) = make_float4(r[0], r[1], r[2], r[3]);
+      if (place.rows[half] < left) {
+        *reinterpret_cast<float4*>(token + 16 * i) = make_float4(r[0], r[1], r[2], r[3]);
+      }
     }
   }
 }
@@ -201,31 +200,34 @@ __device__ inline void OutputRole(const Block& block, int turn, float* gated) {
   groups.Skip(turn);
   decay.Skip(turn);
   channels.Skip(turn);
+  const int64_t inner = block.call.shape.inner();
   // Turns go on from sequence to sequence.
-  int64_t chunks_before = 0;
-  block.ForEachSequence([&](const Sequence& sequence, int64_t, int64_t chunks) {
-    const int64_t first = (turn + chunks_before) % kOutputs;
+  int chunks_before = 0;
+  block.ForEachSequence([&](const Sequence& sequence, int64_t, int chunks) {
+    const int first = (turn + chunks_before) % kOutputs;
     chunks_before += chunks;
     const GateCopy<T> gate(block, sequence, place, turn);
     gate.Begin(first * kChunk);
-    for (int64_t chunk = first; chunk < chunks; chunk += kOutputs) {
-      const int64_t start = chunk * kChunk;
+    float* target = gated + (sequence.first_token + first * kChunk + place.rows[0]) * inner +
+                    block.head * kHeadDim + 4 * place.q;
+    for (int chunk = first; chunk < chunks; chunk += kOutputs) {
       const char* group = block.GroupBuffer(groups.index);
       const char* channel = block.ChannelBuffer(channels.index);
       const Decays& decays = block.DecayBuffer(decay.index);
 
-      float sums[32];
-      WaitFull(barriers.group_full[groups.index], groups.parity);
-      WaitFull(barriers.state_full[turn], state_parity);
-      BeginCarried<T>(sums, group, block.StateBuffer());
       WaitFull(barriers.channel_full[channels.index], channels.parity);
+      WaitFull(barriers.group_full[groups.index], groups.parity);
       uint32_t operand[4][4];
       WeighScores<T>(place, decays, group + GroupTile::kScores, operand);
       const float carried[2] = {Exp2(decays.cs[place.rows[0]]), Exp2(decays.cs[place.rows[1]])};
+      ArriveWarp(barriers.decay_empty[decay.index]);
+
+      float sums[32];
+      WaitFull(barriers.state_full[turn], state_parity);
+      BeginCarried<T>(sums, group, block.StateBuffer());
       FinishProducts(sums);
       ArriveWarp(barriers.state_empty);
       ArriveWarp(barriers.group_empty[groups.index]);
-      ArriveWarp(barriers.decay_empty[decay.index]);
 #pragma unroll
       for (int i = 0; i < 32; ++i) {
         sums[i] *= carried[i / 2 % 2];
@@ -236,8 +238,10 @@ __device__ inline void OutputRole(const Block& block, int turn, float* gated) {
       FinishProducts(sums);
       ArriveWarp(barriers.channel_empty[channels.index]);
       WaitCopies<0>();
-      StoreGated<T>(block, sequence, place, start, sums, x, gate, d, gated);
+      const int start = chunk * kChunk;
+      StoreGated<T>(place, sums, x, gate, d, target, inner, gate.length - start);
       gate.Begin(start + kOutputs * kChunk);
+      target += kOutputs * kChunk * inner;
       groups.Skip(kOutputs);
       decay.Skip(kOutputs);
       channels.Skip(kOutputs);

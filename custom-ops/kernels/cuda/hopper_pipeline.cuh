@@ -96,6 +96,10 @@ struct SharedLayout {
 };
 constexpr int kScanBytes = SharedLayout::kBytes + 1024;
 
+// A value that all threads of a warp have, in a way that the compiler knows of it and computes with
+// it once a warp.
+__device__ inline int Uniform(int value) { return __shfl_sync(~0u, value, 0); }
+
 // What every role knows.
 struct Block {
   const Call& call;
@@ -107,9 +111,11 @@ struct Block {
   // order.
   template <typename Visit>
   __device__ void ForEachSequence(Visit visit) const {
-    for (int64_t s = blockIdx.y; s < call.shape.num_sequences; s += gridDim.y) {
+    const int count = static_cast<int>(call.shape.num_sequences);
+    for (int s = blockIdx.y; s < count; s += gridDim.y) {
       const Sequence sequence = SequenceAt(call, s);
-      visit(sequence, FirstTile(call, s), (sequence.length + kChunk - 1) / kChunk);
+      const int chunks = Uniform(static_cast<int>((sequence.length + kChunk - 1) / kChunk));
+      visit(sequence, FirstTile(call, s), chunks);
     }
   }
 

@@ -31,7 +31,7 @@ __global__ void __launch_bounds__(kScanThreads, 1)
     InitBarriers(block.barriers());
   }
   __syncthreads();
-  const int warpgroup = threadIdx.x / kWarpgroup;
+  const int warpgroup = Uniform(threadIdx.x / kWarpgroup);
   if (warpgroup == 0) {
     StateRole<T>(block);
   } else if (warpgroup <= kOutputs) {

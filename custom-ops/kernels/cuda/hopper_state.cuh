@@ -66,7 +66,7 @@ __device__ inline void StateRole(const Block& block) {
   Ring<kChannelDepth> channels;
   Ring<kOutputs> readers;
   uint32_t parity = 0;
-  block.ForEachSequence([&](const Sequence& sequence, int64_t, int64_t chunks) {
+  block.ForEachSequence([&](const Sequence& sequence, int64_t, int chunks) {
     const int64_t offset =
         (sequence.state_row * block.call.shape.num_heads + block.head) * kHeadDim * kState;
     const float* past = block.call.tensors.past_recurrent_state + offset;
@@ -77,7 +77,7 @@ __device__ inline void StateRole(const Block& block) {
       low = pair.x;
       high = pair.y;
     });
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+    for (int chunk = 0; chunk < chunks; ++chunk) {
       WaitEmpty(barriers.state_empty, parity);
       StoreOperand<T>(state, block.StateBuffer());
       ArriveWarpWritten(barriers.state_full[readers.index]);

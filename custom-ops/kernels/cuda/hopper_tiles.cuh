@@ -46,16 +46,19 @@ struct GroupTile {
 };
 static_assert(GroupTile::kBytes % 1024 == 0, "a tile begins where the swizzle's pattern does");
 
-// Rows of x's and the state's tiles stand in this order, so that a thread's sums of a token are
-// four neighbours and four lanes have sixteen: channel 16 a + 4 q + 2 b + e is row 16 a + 8 b + 2 q
-// + e.
+// Rows of x's and the state's tiles stand in this order: channel 16 a + 4 q + 2 b + e is row 16 a +
+// 8 e + 2 q + b. So a thread's sums of a token are four neighbours and four lanes have sixteen, and
+// eight lanes with a pair of channels each store rows of eight different bank groups.
 __device__ constexpr int RowOfChannel(int channel) {
-  return (channel & ~15) | ((channel & 2) << 2) | ((channel & 12) >> 1) | (channel & 1);
+  return (channel & ~15) | ((channel & 1) << 3) | ((channel & 12) >> 1) | ((channel & 2) >> 1);
 }
 
 __device__ constexpr int ChannelOfRow(int row) {
-  return (row & ~15) | ((row & 8) >> 2) | ((row & 6) << 1) | (row & 1);
+  return (row & ~15) | ((row & 8) >> 3) | ((row & 6) << 1) | ((row & 1) << 1);
 }
+
+// The row of a channel's odd neighbour after that of an even channel.
+constexpr int kRowOfNeighbour = 8;
 
 // Tiles are numbered through all sequences: those of a sequence stand together.
 __host__ __device__ inline int64_t MostTiles(const Mamba2Shape& shape, bool packed) {
