@@ -9,6 +9,9 @@
 
 namespace bamba::cuda::hopper {
 
+// Chunks whose dt is on its way.
+constexpr int kAhead = 4;
+
 // dt of the head: a lane has two neighbouring tokens of a chunk.
 template <typename T>
 struct TimeSteps {
@@ -31,18 +34,34 @@ struct TimeSteps {
         dt_min(block.call.shape.dt_min),
         dt_max(block.call.shape.dt_max) {}
 
-  // As they stand in zxbcdt.
-  __device__ float2 Load(int start) const {
+  // Two neighbours as they stand in zxbcdt: nothing is done with them here, so that nothing waits
+  // for them.
+  struct Raw {
+    T tokens[2];
+  };
+
+  __device__ Raw Load(int start) const {
     const int token = start + static_cast<int>(threadIdx.x) % 32 * 2;
-    return make_float2(token < length ? ToFloat(base[token * stride]) : 0,
-                       token + 1 < length ? ToFloat(base[(token + 1) * stride]) : 0);
+    Raw raw = {};
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      if (token + i < length) {
+        raw.tokens[i] = base[(token + i) * stride];
+      }
+    }
+    return raw;
   }
 
   // After softplus and clamp; zeros past the end.
-  __device__ float2 Step(int start, float2 raw) const {
+  __device__ float2 Step(int start, const Raw& raw) const {
     const int token = start + static_cast<int>(threadIdx.x) % 32 * 2;
-    return make_float2(token < length ? TimeStep(raw.x, bias, dt_min, dt_max) : 0,
-                       token + 1 < length ? TimeStep(raw.y, bias, dt_min, dt_max) : 0);
+    float dt[2];
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const float step = TimeStep(ToFloat(raw.tokens[i]), bias, dt_min, dt_max);
+      dt[i] = token + i < length ? step : 0;
+    }
+    return make_float2(dt[0], dt[1]);
   }
 };
 
@@ -74,8 +93,11 @@ __device__ inline void LeadRole(const Block& block, const char* tiles) {
     const char* tile =
         tiles + first_tile * tile_stride + block.group * static_cast<int64_t>(GroupTile::kBytes);
     const TimeSteps<T> steps(block, sequence);
-    float2 raw = steps.Load(0);
-    float2 next = steps.Load(kChunk);
+    typename TimeSteps<T>::Raw coming[kAhead];
+#pragma unroll
+    for (int i = 0; i < kAhead; ++i) {
+      coming[i] = steps.Load(i * kChunk);
+    }
     for (int chunk = 0; chunk < chunks; ++chunk) {
       if (threadIdx.x % 32 == 0) {
         WaitEmpty(barriers.group_empty[groups.index], groups.parity);
@@ -86,9 +108,12 @@ __device__ inline void LeadRole(const Block& block, const char* tiles) {
       tile += tile_stride;
       groups.Next();
 
-      const float2 dt = steps.Step(chunk * kChunk, raw);
-      raw = next;
-      next = steps.Load((chunk + 2) * kChunk);
+      const float2 dt = steps.Step(chunk * kChunk, coming[0]);
+#pragma unroll
+      for (int i = 0; i + 1 < kAhead; ++i) {
+        coming[i] = coming[i + 1];
+      }
+      coming[kAhead - 1] = steps.Load((chunk + kAhead) * kChunk);
       WaitEmpty(barriers.decay_empty[decays.index], decays.parity);
       SumDecays(dt, steps.a, block.DecayBuffer(decays.index));
       ArriveWarp(barriers.decay_full[decays.index]);
