@@ -1,5 +1,5 @@
-// The lead role, one warp that runs ahead of the others: copies of the group's tiles, and the
-// decays.
+// The roles of single warps, which run ahead of the others: lead makes the decays, copy brings the
+// group's tiles.
 
 #ifndef BAMBA_KERNELS_CUDA_HOPPER_LEAD_CUH_
 #define BAMBA_KERNELS_CUDA_HOPPER_LEAD_CUH_
@@ -11,6 +11,14 @@ namespace bamba::cuda::hopper {
 
 // Chunks whose dt is on its way.
 constexpr int kAhead = 4;
+
+// log(1 + exp v) to a relative error of 2e-5, with the special function unit and, where 1 +
+// exp(-|v|) would lose digits, the first terms of the logarithm's series.
+__device__ inline float FastSoftplus(float v) {
+  const float t = __expf(-fabsf(v));
+  const float series = t * (1.0f - t * (0.5f - t * (1.0f / 3 - t * 0.25f)));
+  return fmaxf(v, 0.0f) + (t < 0.03125f ? series : __logf(1.0f + t));
+}
 
 // dt of the head: a lane has two neighbouring tokens of a chunk.
 template <typename T>
@@ -58,13 +66,14 @@ struct TimeSteps {
     float dt[2];
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      const float step = TimeStep(ToFloat(raw.tokens[i]), bias, dt_min, dt_max);
+      const float step = fminf(fmaxf(FastSoftplus(ToFloat(raw.tokens[i]) + bias), dt_min), dt_max);
       dt[i] = token + i < length ? step : 0;
     }
     return make_float2(dt[0], dt[1]);
   }
 };
 
+// A lane has the tokens 2 i and 2 i + 1.
 __device__ inline void SumDecays(float2 dt, float a, Decays& decays) {
   const int lane = threadIdx.x % 32;
   const float2 step = make_float2(dt.x * a, dt.y * a);
@@ -74,24 +83,31 @@ __device__ inline void SumDecays(float2 dt, float a, Decays& decays) {
     const float before = __shfl_up_sync(~0u, sum, offset);
     sum += lane >= offset ? before : 0;
   }
-  const float last = __shfl_sync(~0u, sum, 31);
   const float2 cs = make_float2(sum - step.y, sum);
-  *reinterpret_cast<float2*>(&decays.cs[2 * lane]) = cs;
-  *reinterpret_cast<float2*>(&decays.dt[2 * lane]) = dt;
-  *reinterpret_cast<float2*>(&decays.weight[2 * lane]) =
-      make_float2(Exp2(last - cs.x) * dt.x, Exp2(last - cs.y) * dt.y);
+  const auto store = [lane](float* tokens, float first, float second) {
+    *reinterpret_cast<float2*>(tokens + 2 * lane) = make_float2(first, second);
+  };
+  const float last = __shfl_sync(~0u, sum, 31);
+  store(decays.cs, cs.x, cs.y);
+  store(decays.dt, dt.x, dt.y);
+  store(decays.weight, Exp2(last - cs.x) * dt.x, Exp2(last - cs.y) * dt.y);
+  store(decays.carried, Exp2(cs.x), Exp2(cs.y));
+  float own_border = 0;
+#pragma unroll
+  for (int i = 0; i < 3; ++i) {
+    const float border = __shfl_sync(~0u, sum, 8 * i + 7);
+    own_border = lane / 8 == i + 1 ? border : own_border;
+    store(decays.until[i], Exp2(fminf(border - cs.x, 0)) * dt.x,
+          Exp2(fminf(border - cs.y, 0)) * dt.y);
+  }
+  store(decays.since, Exp2(cs.x - own_border), Exp2(cs.y - own_border));
 }
 
 template <typename T>
-__device__ inline void LeadRole(const Block& block, const char* tiles) {
-  const int64_t tile_stride = block.call.shape.n_groups * GroupTile::kBytes;
+__device__ inline void LeadRole(const Block& block) {
   Barriers& barriers = block.barriers();
-  Ring<kGroupDepth> groups;
   Ring<kDecayDepth> decays;
-  WaitForKernelBefore();
-  block.ForEachSequence([&](const Sequence& sequence, int64_t first_tile, int chunks) {
-    const char* tile =
-        tiles + first_tile * tile_stride + block.group * static_cast<int64_t>(GroupTile::kBytes);
+  block.ForEachSequence([&](const Sequence& sequence, int64_t, int chunks) {
     const TimeSteps<T> steps(block, sequence);
     typename TimeSteps<T>::Raw coming[kAhead];
 #pragma unroll
@@ -99,15 +115,6 @@ __device__ inline void LeadRole(const Block& block, const char* tiles) {
       coming[i] = steps.Load(i * kChunk);
     }
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      if (threadIdx.x % 32 == 0) {
-        WaitEmpty(barriers.group_empty[groups.index], groups.parity);
-        const uint32_t full = SharedAddress(&barriers.group_full[groups.index]);
-        ArriveExpecting(full, GroupTile::kBytes);
-        CopyToShared(SharedAddress(block.GroupBuffer(groups.index)), tile, GroupTile::kBytes, full);
-      }
-      tile += tile_stride;
-      groups.Next();
-
       const float2 dt = steps.Step(chunk * kChunk, coming[0]);
 #pragma unroll
       for (int i = 0; i + 1 < kAhead; ++i) {
@@ -118,6 +125,27 @@ __device__ inline void LeadRole(const Block& block, const char* tiles) {
       SumDecays(dt, steps.a, block.DecayBuffer(decays.index));
       ArriveWarp(barriers.decay_full[decays.index]);
       decays.Next();
+    }
+  });
+}
+
+// The copy role, of which one thread does the work.
+__device__ inline void CopyRole(const Block& block, const char* tiles) {
+  const int64_t stride = block.call.shape.n_groups * GroupTile::kBytes;
+  const char* group_tiles = tiles + block.group * static_cast<int64_t>(GroupTile::kBytes);
+  Barriers& barriers = block.barriers();
+  Ring<kGroupDepth> groups;
+  WaitForKernelBefore();
+  block.ForEachSequence([&](const Sequence&, int64_t first_tile, int chunks) {
+    for (int chunk = 0; chunk < chunks; ++chunk, groups.Next()) {
+      if (threadIdx.x % 32 == 0) {
+        WaitEmpty(barriers.group_empty[groups.index], groups.parity);
+        const uint32_t full = SharedAddress(&barriers.group_full[groups.index]);
+        ArriveExpecting(full, GroupTile::kBytes);
+        CopyToShared(SharedAddress(block.GroupBuffer(groups.index)),
+                     group_tiles + (first_tile + chunk) * stride, GroupTile::kBytes, full);
+      }
+      __syncwarp();
     }
   });
 }

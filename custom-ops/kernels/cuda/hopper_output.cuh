@@ -21,88 +21,116 @@ struct OutputPlace {
              16 * warp + static_cast<int>(threadIdx.x) % 32 / 4 + 8} {}
 };
 
-// z of the thread's part, four channels a piece, brought to shared memory ahead of time.
+// z, brought to shared memory ahead of time: each warp copies its own 16 tokens, 16 bytes a piece.
+// The two pieces of four lanes' 16 channels stay together; pairs stand in an order that depends on
+// the row, so that four rows' lie in different banks.
 template <typename T>
-struct GateCopy {
-  const T* source;  // of the thread's first row and channels in the first chunk
-  int64_t stride;
-  int length;
-  int row;
-  char* buffer;  // the thread's pieces, 128 threads apart
-
+class GateCopy {
+ public:
   __device__ GateCopy(const Block& block, const Sequence& sequence, const OutputPlace& place,
                       int turn)
-      : source(static_cast<const T*>(block.call.tensors.zxbcdt) +
-               (sequence.first_token + place.rows[0]) * block.call.shape.projected() +
-               block.head * kHeadDim + 4 * place.q),
-        stride(block.call.shape.projected()),
-        length(static_cast<int>(sequence.length)),
-        row(place.rows[0]),
-        buffer(block.GateBuffer(turn) + threadIdx.x % kWarpgroup * 8) {}
+      : tile_(block.GateBuffer(turn) + place.warp * kTokens * kRowBytes),
+        first_token_(place.warp * kTokens),
+        length_(static_cast<int>(sequence.length)),
+        stride_(block.call.shape.projected()) {
+    const int lane = threadIdx.x % 32;
+    row_ = lane / kPieces;
+    source_ = static_cast<const T*>(block.call.tensors.zxbcdt) +
+              (sequence.first_token + first_token_ + row_) * stride_ + block.head * kHeadDim +
+              lane % kPieces * 8;
+    target_ = SharedAddress(tile_) + row_ * kRowBytes + PairOffset(row_, lane % kPieces / 2) +
+              lane % 2 * 16;
+  }
 
+  // Begins the copies of the chunk that starts at a token, if there is one.
   __device__ void Begin(int start) const {
-    if (start < length) {
-      const uint32_t target = SharedAddress(buffer);
-      const T* token = source + start * stride;
+    if (start < length_) {
+      const T* token = source_ + start * stride_;
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const bool real = start + row + 8 * half < length;
-        const T* from = real ? token + half * 8 * stride : source;
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          CopyPiece<8>(target + (4 * half + i) * kWarpgroup * 8, from + 16 * i, real);
-        }
+      for (int i = 0; i < kTokens / kRowsAtOnce; ++i) {
+        const bool real = start + first_token_ + row_ + i * kRowsAtOnce < length_;
+        CopyPiece<16>(target_ + i * kRowsAtOnce * kRowBytes, real ? token : source_, real);
+        token += kRowsAtOnce * stride_;
       }
     }
     CommitCopies();
   }
 
-  __device__ uint2 Piece(int half, int i) const {
-    return *reinterpret_cast<const uint2*>(buffer + (4 * half + i) * kWarpgroup * 8);
+  // Four channels from 16 i + 4 q on, of the thread's row.
+  __device__ uint2 Load(const OutputPlace& place, int half, int i) const {
+    const int row = place.rows[half] - first_token_;
+    return *reinterpret_cast<const uint2*>(tile_ + row * kRowBytes + PairOffset(row, i) +
+                                           place.q * 8);
   }
+
+  __device__ int length() const { return length_; }
+
+ private:
+  static constexpr int kTokens = 16;
+  static constexpr int kPieces = kRowBytes / 16;
+  static constexpr int kRowsAtOnce = 32 / kPieces;  // a multiple of the order's period
+  static_assert(kRowsAtOnce == 4);
+
+  __device__ static int PairOffset(int row, int pair) { return (pair ^ (row & 3)) * 32; }
+
+  const char* tile_;
+  int first_token_;
+  int length_;
+  int64_t stride_;
+  int row_;
+  const T* source_;
+  uint32_t target_;
 };
 
 // The chunk's products of tokens with tokens, (C Bᵀ) exp(cs_l - cs_s) dt_s at and below the
-// diagonal, as the left operand. Between blocks of 16 tokens the decay is a product of two: from s
-// to the token before the row's block, and from there to l. Neither can overflow, and only the
-// block on the diagonal needs an exponential for each of its elements.
+// diagonal, as the left operand. A warp has 16 tokens l, and of the tokens s the blocks 0 ... warp:
+// only the last of them needs an exponential for each of its elements.
 template <typename T>
 __device__ inline void WeighScores(const OutputPlace& place, const Decays& decays,
                                    const char* scores, uint32_t (&operand)[4][4]) {
   const int w = place.warp;
-  const int lane = threadIdx.x % 32;
+  const float4* blocks = reinterpret_cast<const float4*>(scores) + w * (w + 1) / 2 * 64 +
+                         static_cast<int>(threadIdx.x) % 32;
+  const auto pair = [](const float* tokens, int s) {
+    return *reinterpret_cast<const float2*>(tokens + s);
+  };
+  // Blocks that are not there hold other blocks' values, and are dropped at the end.
+  uint32_t off[3][4];
+  const float since[2] = {decays.since[place.rows[0]], decays.since[place.rows[1]]};
+  const float* border = decays.until[w == 0 ? 0 : w - 1];
+#pragma unroll
+  for (int k = 0; k < 3; ++k) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const float4 score = blocks[k * 64 + half * 32];
+      const float2 until = pair(border, 16 * k + 8 * half + 2 * place.q);
+      off[k][2 * half] = Pack<T>(score.x * (since[0] * until.x), score.y * (since[0] * until.y));
+      off[k][2 * half + 1] =
+          Pack<T>(score.z * (since[1] * until.x), score.w * (since[1] * until.y));
+    }
+  }
+  uint32_t diagonal[4];
   const float cs[2] = {decays.cs[place.rows[0]], decays.cs[place.rows[1]]};
-  const float border = w == 0 ? 0 : decays.cs[16 * w - 1];
-  const float since[2] = {Exp2(cs[0] - border), Exp2(cs[1] - border)};
-  const float4* blocks = reinterpret_cast<const float4*>(scores) + w * (w + 1) / 2 * 64 + lane;
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int s = 16 * w + 8 * half + 2 * place.q;
+    const float4 score = blocks[w * 64 + half * 32];
+    const float2 before = pair(decays.cs, s);
+    const float2 dt = pair(decays.dt, s);
+    const auto weigh = [&](float value, int row, int at, float cs_s, float dt_s) {
+      const float weighed = value * (Exp2(cs[row] - cs_s) * dt_s);
+      return at <= place.rows[row] ? weighed : 0;
+    };
+    diagonal[2 * half] =
+        Pack<T>(weigh(score.x, 0, s, before.x, dt.x), weigh(score.y, 0, s + 1, before.y, dt.y));
+    diagonal[2 * half + 1] =
+        Pack<T>(weigh(score.z, 1, s, before.x, dt.x), weigh(score.w, 1, s + 1, before.y, dt.y));
+  }
 #pragma unroll
   for (int k = 0; k < 4; ++k) {
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      uint32_t low = 0;
-      uint32_t high = 0;
-      if (k <= w) {
-        const float4 score = blocks[k * 64 + half * 32];
-        const int s = 16 * k + 8 * half + 2 * place.q;
-        const float2 before = *reinterpret_cast<const float2*>(&decays.cs[s]);
-        const float2 dt = *reinterpret_cast<const float2*>(&decays.dt[s]);
-        if (k < w) {
-          const float2 until =
-              make_float2(Exp2(border - before.x) * dt.x, Exp2(border - before.y) * dt.y);
-          low = Pack<T>(score.x * since[0] * until.x, score.y * since[0] * until.y);
-          high = Pack<T>(score.z * since[1] * until.x, score.w * since[1] * until.y);
-        } else {
-          const auto weigh = [&](float value, int l, float cs_l, int at, float cs_s, float dt_s) {
-            return at <= l ? value * Exp2(cs_l - cs_s) * dt_s : 0;
-          };
-          low = Pack<T>(weigh(score.x, place.rows[0], cs[0], s, before.x, dt.x),
-                        weigh(score.y, place.rows[0], cs[0], s + 1, before.y, dt.y));
-          high = Pack<T>(weigh(score.z, place.rows[1], cs[1], s, before.x, dt.x),
-                         weigh(score.w, place.rows[1], cs[1], s + 1, before.y, dt.y));
-        }
-      }
-      operand[k][2 * half] = low;
-      operand[k][2 * half + 1] = high;
+    for (int i = 0; i < 4; ++i) {
+      operand[k][i] = k == w ? diagonal[i] : k < w && k < 3 ? off[k < 3 ? k : 0][i] : 0;
     }
   }
 }
@@ -170,7 +198,7 @@ __device__ inline void StoreGated(const OutputPlace& place, const float (&sums)[
     float* token = target + half * 8 * inner;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const uint2 words = gate.Piece(half, i);
+      const uint2 words = gate.Load(place, half, i);
       const float2 z[2] = {Unpack<T>(words.x), Unpack<T>(words.y)};
       float r[4];
 #pragma unroll
@@ -219,7 +247,7 @@ __device__ inline void OutputRole(const Block& block, int turn, float* gated) {
       WaitFull(barriers.group_full[groups.index], groups.parity);
       uint32_t operand[4][4];
       WeighScores<T>(place, decays, group + GroupTile::kScores, operand);
-      const float carried[2] = {Exp2(decays.cs[place.rows[0]]), Exp2(decays.cs[place.rows[1]])};
+      const float carried[2] = {decays.carried[place.rows[0]], decays.carried[place.rows[1]]};
       ArriveWarp(barriers.decay_empty[decay.index]);
 
       float sums[32];
@@ -238,8 +266,10 @@ __device__ inline void OutputRole(const Block& block, int turn, float* gated) {
       FinishProducts(sums);
       ArriveWarp(barriers.channel_empty[channels.index]);
       WaitCopies<0>();
+      __syncwarp();
       const int start = chunk * kChunk;
-      StoreGated<T>(place, sums, x, gate, d, target, inner, gate.length - start);
+      StoreGated<T>(place, sums, x, gate, d, target, inner, gate.length() - start);
+      __syncwarp();
       gate.Begin(start + kOutputs * kChunk);
       target += kOutputs * kChunk * inner;
       groups.Skip(kOutputs);

@@ -2,10 +2,11 @@
 //
 // A block walks over the chunks of one head, sequence by sequence. Its warps have roles for life:
 //
-//   lead      one warp: brings the group's tiles (B, C, C Bᵀ) of coming chunks; dt and the sums of
-//   its decays convolve  one warpgroup: x after convolution and SiLU state     one warpgroup: the
-//   state, in registers; hands its value before each chunk on as an operand output    two
-//   warpgroups, in turn: y before the norm
+//   lead      one warp, ahead of the others: dt and the decays that follow from it
+//   copy      one warp: brings the group's tiles (B, C, C Bᵀ) of coming chunks
+//   convolve  one warpgroup: x after convolution and SiLU
+//   state     one warpgroup: the state, in registers; its value before each chunk is an operand
+//   output    two warpgroups, in turn: r, y before the norm
 //
 // Each hand-over is a ring of buffers with two barriers a buffer: full and empty.
 
@@ -18,7 +19,7 @@ namespace bamba::cuda::hopper {
 
 constexpr int kWarpgroup = 128;
 constexpr int kOutputs = 2;  // warpgroups
-constexpr int kScanThreads = (2 + kOutputs) * kWarpgroup + 32;
+constexpr int kScanThreads = (2 + kOutputs) * kWarpgroup + 2 * 32;
 
 // x of a chunk as rows of channels, plain and weighted.
 struct ChannelTile {
@@ -27,11 +28,17 @@ struct ChannelTile {
   static constexpr int kBytes = 2 * TileBytes(kHeadDim);
 };
 
-// The decays of a chunk. cs is in powers of two: the sums of dt A log2(e).
+// The decays of a chunk. Between blocks of 16 tokens a decay is a product of two: from the earlier
+// token to the border, the token before the later token's block, and from there to the later token.
+// Neither can overflow.
 struct Decays {
-  float cs[kChunk];
+  float cs[kChunk];  // sums of dt A log2(e): decays are powers of two
   float dt[kChunk];
-  float weight[kChunk];  // exp(cs_last - cs) dt, a token's share in the state after the chunk
+  float weight[kChunk];    // exp(cs_last - cs) dt, a token's share in the state after the chunk
+  float carried[kChunk];   // exp(cs), the share of the state before the chunk
+  float since[kChunk];     // exp(cs - cs of the border)
+  float until[3][kChunk];  // exp(cs of the border - cs) dt, for the borders 15, 31 and 47; of use
+                           // before the border
 };
 
 // The inputs u of a chunk and of the three tokens before it.
@@ -40,9 +47,8 @@ struct InputTile {
   static constexpr int kBytes = kRows * kHeadDim * 2;
 };
 
-// z of a chunk: each thread of an output warpgroup has eight pieces of eight bytes, its own.
-constexpr int kGatePieces = 8;
-constexpr int kGateBytes = kGatePieces * kWarpgroup * 8;
+// z of a chunk, a row of 128 bytes a token. Of each warp's 16 tokens only that warp makes use.
+constexpr int kGateBytes = TileBytes(kChunk);
 
 // The state as [64 channels][128 states], two tiles of 64 states each.
 constexpr int kStateHalf = TileBytes(kHeadDim);

@@ -38,8 +38,10 @@ __global__ void __launch_bounds__(kScanThreads, 1)
     OutputRole<T>(block, warpgroup - 1, gated);
   } else if (warpgroup == 1 + kOutputs) {
     ConvolveRole<T>(block);
+  } else if (Uniform(threadIdx.x % kWarpgroup / 32) == 0) {
+    LeadRole<T>(block);
   } else {
-    LeadRole<T>(block, tiles);
+    CopyRole(block, tiles);
   }
 }
 

@@ -129,7 +129,7 @@ struct alignas(4 * kVector) Piece {
 // pieces a row are kept in registers from the kernel's start, or none where kPasses is 0 and the
 // state is of any size.
 template <typename T, int kVector, int kPasses, int kPieces>
-__global__ void __launch_bounds__(kThreads) StepKernel(Call call, float* gated) {
+__global__ void __launch_bounds__(kThreads, 4) StepKernel(Call call, float* gated) {
   extern __shared__ float4 memory[];
   const Mamba2Shape& shape = call.shape;
   const Inputs inputs(reinterpret_cast<float*>(memory), shape);
