@@ -28,7 +28,7 @@ struct ThreadPool {
 };
 
 // Bytes of scratch memory, aligned to 64, that a call needs.
-size_t Mamba2WorkspaceBytes(const Mamba2Shape& shape, int threads);
+size_t Mamba2WorkspaceBytes(const Mamba2Shape& shape);
 
 // Computes the operator. Lengths and state rows must have been checked.
 void Mamba2ChunkScan(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* workspace,

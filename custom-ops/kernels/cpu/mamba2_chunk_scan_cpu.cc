@@ -1,0 +1,180 @@
+#include "cpu/mamba2_chunk_scan_cpu.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "cpu/kernels.h"
+
+namespace bamba::cpu {
+namespace {
+
+// Work too small to wake other threads for, in elements of the state.
+constexpr int64_t kWorthThreads = 64 * 1024;
+
+template <typename Task>
+void Run(const ThreadPool* pool, int64_t count, Task task) {
+  if (pool == nullptr || pool->threads <= 1 || count <= 1) {
+    for (int64_t i = 0; i < count; ++i) {
+      task(i);
+    }
+    return;
+  }
+  pool->run(
+      pool->self, static_cast<size_t>(count),
+      [](void* context, size_t index) {
+        (*static_cast<Task*>(context))(static_cast<int64_t>(index));
+      },
+      &task);
+}
+
+// Chunks of all sequences that the shape allows for.
+int64_t MostChunks(const Mamba2Shape& shape) {
+  const int64_t of_rows = shape.batch * ((shape.length + kChunk - 1) / kChunk);
+  return std::max(of_rows, shape.length / kChunk + shape.num_sequences);
+}
+
+// Lays the scratch memory out; with a null start, how many floats it takes.
+int64_t LayOut(const Mamba2Shape& shape, float* start, Work* work) {
+  const int64_t tokens = shape.batch * shape.length;
+  int64_t taken = 0;
+  const auto take = [&](int64_t size) {
+    float* piece = start == nullptr ? nullptr : start + taken;
+    taken += Padded(size);
+    return piece;
+  };
+  float* taps = take(shape.conv_width * shape.conv_channels());
+  float* convolved = take(tokens * shape.conv_channels());
+  float* dt = take(tokens * shape.num_heads);
+  float* scores = take(MostChunks(shape) * shape.n_groups * kChunk * kChunk);
+  float* gated = take(tokens * shape.inner());
+  if (work != nullptr) {
+    work->taps = taps;
+    work->convolved = convolved;
+    work->dt = dt;
+    work->scores = scores;
+    work->gated = gated;
+  }
+  return taken;
+}
+
+// The sequences that have tokens, the chunks they are cut into, and each one's first chunk.
+struct Plan {
+  std::vector<Sequence> sequences;
+  std::vector<int64_t> first_chunks;
+  std::vector<Span> chunks;
+
+  Plan(const Mamba2Shape& shape, const Mamba2Tensors& tensors) {
+    for (int64_t s = 0; s < shape.num_sequences; ++s) {
+      const Sequence sequence = SequenceAt(shape, tensors, s);
+      sequences.push_back(sequence);
+      first_chunks.push_back(static_cast<int64_t>(chunks.size()));
+      for (int64_t start = 0; start < sequence.length; start += kChunk) {
+        chunks.push_back({sequence, start, std::min(kChunk, sequence.length - start),
+                          static_cast<int64_t>(chunks.size())});
+      }
+    }
+  }
+};
+
+void NormalizeTokens(const Work& work, const Kernels& kernels, const Plan& plan,
+                     const ThreadPool* pool) {
+  Run(pool, static_cast<int64_t>(plan.chunks.size()), [&](int64_t i) {
+    const Span& chunk = plan.chunks[i];
+    for (int64_t t = 0; t < chunk.count; ++t) {
+      kernels.normalize(work, chunk.sequence.first_token + chunk.start + t);
+    }
+  });
+}
+
+void Prefill(const Work& work, const Kernels& kernels, const Plan& plan, const ThreadPool* pool) {
+  const int64_t heads = work.shape.num_heads;
+  const int64_t sequences = static_cast<int64_t>(plan.sequences.size());
+  kernels.turn_taps(work, 0, work.shape.conv_channels());
+  Run(pool, static_cast<int64_t>(plan.chunks.size()), [&](int64_t i) {
+    kernels.convolve(work, plan.chunks[i]);
+    kernels.score(work, plan.chunks[i]);
+  });
+  Run(pool, sequences * heads, [&](int64_t i) {
+    kernels.scan(work, plan.sequences[i / heads], plan.first_chunks[i / heads], i % heads);
+  });
+  Run(pool, sequences, [&](int64_t i) { kernels.shift(work, plan.sequences[i]); });
+  NormalizeTokens(work, kernels, plan, pool);
+}
+
+void Step(const Work& work, const Kernels& kernels, const Plan& plan, const ThreadPool* pool) {
+  const int64_t heads = work.shape.num_heads;
+  const int64_t rows = static_cast<int64_t>(plan.chunks.size());
+  Run(pool, rows, [&](int64_t i) { kernels.convolve_step(work, plan.chunks[i].sequence); });
+  Run(pool, rows * heads,
+      [&](int64_t i) { kernels.scan_step(work, plan.chunks[i / heads].sequence, i % heads); });
+  NormalizeTokens(work, kernels, plan, pool);
+  // Rows without a token keep their states.
+  for (size_t i = 0; i < plan.sequences.size(); ++i) {
+    if (plan.sequences[i].length == 0) {
+      kernels.shift(work, plan.sequences[i]);
+      for (int64_t h = 0; h < heads; ++h) {
+        kernels.scan(work, plan.sequences[i], plan.first_chunks[i], h);
+      }
+    }
+  }
+}
+
+Kernels KernelsOf(Isa isa, DataType type) {
+  switch (isa) {
+#if defined(BAMBA_HAS_AVX)
+    case Isa::kAvx512:
+      return avx512::Of(type);
+    case Isa::kAvx2:
+      return avx2::Of(type);
+#endif
+    default:
+      return plain::Of(type);
+  }
+}
+
+}  // namespace
+
+Isa BestIsa() {
+#if defined(BAMBA_HAS_AVX) && (defined(__GNUC__) || defined(__clang__))
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) {
+    return Isa::kAvx512;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    return Isa::kAvx2;
+  }
+#endif
+  return Isa::kPlain;
+}
+
+const char* IsaName(Isa isa) {
+  switch (isa) {
+    case Isa::kAvx512:
+      return "avx512";
+    case Isa::kAvx2:
+      return "avx2";
+    default:
+      return "plain";
+  }
+}
+
+size_t Mamba2WorkspaceBytes(const Mamba2Shape& shape) {
+  return static_cast<size_t>(LayOut(shape, nullptr, nullptr)) * sizeof(float);
+}
+
+void Mamba2ChunkScan(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* workspace,
+                     const ThreadPool& pool, Isa isa) {
+  Work work = {shape, tensors, nullptr, nullptr, nullptr, nullptr, nullptr};
+  LayOut(shape, static_cast<float*>(workspace), &work);
+  const Kernels kernels = KernelsOf(isa, shape.data_type);
+  const Plan plan(shape, tensors);
+  const int64_t state_elements = shape.batch * shape.length * shape.inner() * shape.state_size;
+  const ThreadPool* threads = state_elements < kWorthThreads ? nullptr : &pool;
+  if (shape.length == 1 && tensors.cu_seqlens == nullptr) {
+    Step(work, kernels, plan, threads);
+  } else {
+    Prefill(work, kernels, plan, threads);
+  }
+  FinishRest(shape, tensors);
+}
+
+}  // namespace bamba::cpu

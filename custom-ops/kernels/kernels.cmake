@@ -1,0 +1,32 @@
+# The kernels, which know nothing of ONNX Runtime, and their scalar twin.
+
+set(kernels_dir ${CMAKE_CURRENT_LIST_DIR})
+
+add_library(bamba_kernels_reference STATIC
+  ${kernels_dir}/reference/mamba2_chunk_scan_reference.cc)
+target_include_directories(bamba_kernels_reference PUBLIC ${kernels_dir})
+
+add_library(bamba_kernels_cpu STATIC ${kernels_dir}/cpu/mamba2_chunk_scan_cpu.cc)
+target_include_directories(bamba_kernels_cpu PUBLIC ${kernels_dir})
+
+# kernels.cc once for an instruction set.
+function(add_isa name)
+  add_library(bamba_kernels_${name} OBJECT ${kernels_dir}/cpu/kernels.cc)
+  target_include_directories(bamba_kernels_${name} PRIVATE ${kernels_dir})
+  target_compile_definitions(bamba_kernels_${name} PRIVATE BAMBA_ISA=${name})
+  target_compile_options(bamba_kernels_${name} PRIVATE ${ARGN})
+  target_sources(bamba_kernels_cpu PRIVATE $<TARGET_OBJECTS:bamba_kernels_${name}>)
+endfunction()
+
+add_isa(plain)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+  target_compile_definitions(bamba_kernels_cpu PRIVATE BAMBA_HAS_AVX)
+  if(MSVC)
+    add_isa(avx2 /arch:AVX2)
+    add_isa(avx512 /arch:AVX512)
+  else()
+    add_isa(avx2 -mavx2 -mfma)
+    # GCC 12 takes its own headers' undefined registers for a mistake.
+    add_isa(avx512 -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -Wno-maybe-uninitialized)
+  endif()
+endif()
