@@ -27,6 +27,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
   else()
     add_isa(avx2 -mavx2 -mfma)
     # GCC 12 takes its own headers' undefined registers for a mistake.
-    add_isa(avx512 -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -Wno-maybe-uninitialized)
+    add_isa(avx512 -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -Wno-uninitialized
+      -Wno-maybe-uninitialized)
   endif()
 endif()

@@ -3,8 +3,8 @@
 #ifndef BAMBA_KERNELS_SEQUENCES_H_
 #define BAMBA_KERNELS_SEQUENCES_H_
 
+#include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "mamba2_chunk_scan.h"
@@ -41,17 +41,17 @@ inline void FinishRest(const Mamba2Shape& shape, const Mamba2Tensors& tensors) {
     owned[sequence.state_row] = true;
     packed_end = sequence.first_token + sequence.length;
     if (tensors.cu_seqlens == nullptr) {
-      std::memset(y + packed_end * token_bytes, 0, (shape.length - sequence.length) * token_bytes);
+      std::fill_n(y + packed_end * token_bytes, (shape.length - sequence.length) * token_bytes, 0);
     }
   }
   if (tensors.cu_seqlens != nullptr) {
-    std::memset(y + packed_end * token_bytes, 0, (shape.length - packed_end) * token_bytes);
+    std::fill_n(y + packed_end * token_bytes, (shape.length - packed_end) * token_bytes, 0);
   }
   const auto carry = [&](const void* past, void* present, int64_t row_bytes) {
     for (int64_t row = 0; past != present && row < shape.state_rows; ++row) {
       if (!owned[row]) {
-        std::memcpy(static_cast<char*>(present) + row * row_bytes,
-                    static_cast<const char*>(past) + row * row_bytes, row_bytes);
+        std::copy_n(static_cast<const char*>(past) + row * row_bytes, row_bytes,
+                    static_cast<char*>(present) + row * row_bytes);
       }
     }
   };

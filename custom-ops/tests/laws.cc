@@ -1,7 +1,6 @@
 #include "laws.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace bamba::tests {
 namespace {
@@ -20,8 +19,8 @@ Problem Piece(const Problem& whole, int64_t row, int64_t start, int64_t count,
   Problem problem(piece, 1);
   const Mamba2Shape& shape = whole.shape();
   const int64_t token = shape.projected() * whole.element_bytes();
-  std::memcpy(problem.zxbcdt.data(), whole.zxbcdt.data() + (row * shape.length + start) * token,
-              count * token);
+  std::copy_n(whole.zxbcdt.begin() + (row * shape.length + start) * token, count * token,
+              problem.zxbcdt.begin());
   problem.conv_weight = whole.conv_weight;
   problem.conv_bias = whole.conv_bias;
   problem.a_log = whole.a_log;
