@@ -11,6 +11,12 @@ namespace Bamba.Onnx.Generation;
 /// <param name="MaxNewTokens">Tokens to generate at most, where the file says so.</param>
 public sealed record GenerationDefaults(SamplingOptions Sampling, ImmutableArray<int> EosTokenIds, int? MaxNewTokens)
 {
+    /// <summary>
+    /// The tokens that Hugging Face's <c>generate</c> draws among where neither the file nor the caller says (GenerationConfig's
+    /// <c>top_k</c>). A file turns it off with 0.
+    /// </summary>
+    private const int TopKOfSampling = 50;
+
     /// <summary>Reads the file of a folder; without one, end tokens come from the configuration and generation is greedy.</summary>
     /// <exception cref="BambaFormatException">
     /// The file is damaged, or a value is of the wrong kind or out of range: the message names the key.
@@ -39,7 +45,7 @@ public sealed record GenerationDefaults(SamplingOptions Sampling, ImmutableArray
         SamplingOptions sampling = SamplingOptions.Greedy;
         if (fields.Bool("do_sample") ?? false)
         {
-            sampling = new SamplingOptions();
+            sampling = new SamplingOptions { TopK = TopKOfSampling };
             sampling = fields.Set(sampling, "temperature", fields.Number, (s, value) => s with { Temperature = value });
             sampling = fields.Set(sampling, "top_k", fields.Int, (s, k) => s with { TopK = k == 0 ? null : k });
             sampling = fields.Set(sampling, "top_p", fields.Number, (s, value) => s with { TopP = value });

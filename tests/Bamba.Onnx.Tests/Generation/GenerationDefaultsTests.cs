@@ -38,7 +38,7 @@ public sealed class GenerationDefaultsTests
     }
 
     [Fact]
-    public void Null_absent_and_a_top_k_of_0_mean_no_such_step()
+    public void Null_and_absent_mean_no_such_step_and_so_does_a_top_k_of_0()
     {
         GenerationDefaults defaults = Read(
             """
@@ -51,7 +51,14 @@ public sealed class GenerationDefaultsTests
         Assert.Equal(new SamplingOptions(), defaults.Sampling);
         Assert.Equal(Config.EosTokenIds, defaults.EosTokenIds);
         Assert.Null(defaults.MaxNewTokens);
-        Assert.Equal(new SamplingOptions(), Read("""{"do_sample": true, "top_k": null}""").Sampling);
+    }
+
+    [Theory]
+    [InlineData("""{"do_sample": true}""")]
+    [InlineData("""{"do_sample": true, "top_k": null}""")]
+    public void Sampling_takes_one_of_the_50_likeliest_where_the_file_does_not_say(string json)
+    {
+        Assert.Equal(new SamplingOptions { TopK = 50 }, Read(json).Sampling);
     }
 
     [Fact]
