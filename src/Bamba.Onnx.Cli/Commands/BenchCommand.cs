@@ -3,7 +3,6 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using Bamba.Onnx.Cli.Benchmarking;
 using Bamba.Onnx.Contract;
-using Bamba.Onnx.Exporter;
 
 namespace Bamba.Onnx.Cli.Commands;
 
@@ -13,7 +12,7 @@ internal sealed class BenchCommand
     private const string Markdown = "md";
     private const string Json = "json";
 
-    private readonly ModelArguments model;
+    private readonly ExportedModelArguments model;
     private readonly Option<int[]> prompts = ListOption(
         "--n-prompt",
         "-p",
@@ -53,11 +52,10 @@ internal sealed class BenchCommand
         Description = "A Markdown table, or JSON with every sample.",
         DefaultValueFactory = _ => Markdown,
     }.AcceptOnlyFromAmong(Markdown, Json);
-    private readonly Option<ElementType> dtype = ExportCommand.DtypeOption();
 
     private BenchCommand(CliConsole console)
     {
-        model = ModelArguments.Optional(console);
+        model = new ExportedModelArguments(ModelArguments.Optional(console));
     }
 
     public static Command Create(CliConsole console)
@@ -72,7 +70,6 @@ internal sealed class BenchCommand
             it.repetitions,
             it.threads,
             it.output,
-            it.dtype,
         };
         it.model.AddTo(command);
         command.SetAction(
@@ -94,10 +91,7 @@ internal sealed class BenchCommand
             parsed.GetRequiredValue(depths)
         );
         ModelRequest request = model.Read(parsed);
-        var exportOptions = new ExportOptions { Dtype = parsed.GetValue(dtype) };
-        string folder = await ModelSource
-            .ResolveAsync(console, request, exportOptions, cancellationToken)
-            .ConfigureAwait(false);
+        string folder = await model.ResolveAsync(console, parsed, cancellationToken).ConfigureAwait(false);
         // Before the model is loaded, which may take longer than reading the message.
         BenchmarkTest.RequireRoom(tests, ModelManifest.Load(folder).Options.ContextLength);
         int threadCount = parsed.GetValue(threads);

@@ -1,7 +1,5 @@
 using System.CommandLine;
 using Bamba.Onnx.Cli.Inspection;
-using Bamba.Onnx.Contract;
-using Bamba.Onnx.Exporter;
 using Spectre.Console;
 
 namespace Bamba.Onnx.Cli.Commands;
@@ -11,18 +9,14 @@ internal static class InspectCommand
 {
     public static Command Create(CliConsole console)
     {
-        var model = ModelArguments.Required(console);
-        Option<ElementType> dtype = ExportCommand.DtypeOption();
+        var model = new ExportedModelArguments(ModelArguments.Required(console));
         var json = new Option<bool>("--json") { Description = "Print as JSON." };
-        var command = new Command("inspect", "Tell what an exported folder holds.") { json, dtype };
+        var command = new Command("inspect", "Tell what an exported folder holds.") { json };
         model.AddTo(command);
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
-                var exportOptions = new ExportOptions { Dtype = parsed.GetValue(dtype) };
-                string folder = await ModelSource
-                    .ResolveAsync(console, model.Read(parsed), exportOptions, cancellationToken)
-                    .ConfigureAwait(false);
+                string folder = await model.ResolveAsync(console, parsed, cancellationToken).ConfigureAwait(false);
                 ModelInspection inspection = ModelInspection.Of(folder);
                 if (parsed.GetValue(json))
                 {

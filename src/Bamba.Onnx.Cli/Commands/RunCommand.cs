@@ -1,11 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Globalization;
-using System.Numerics;
 using System.Security.Cryptography;
 using System.Text;
-using Bamba.Onnx.Contract;
-using Bamba.Onnx.Exporter;
 using Bamba.Onnx.Generation;
 
 namespace Bamba.Onnx.Cli.Commands;
@@ -15,24 +11,12 @@ internal static class RunCommand
 {
     public static Command Create(CliConsole console)
     {
-        var model = ModelArguments.Optional(console);
+        var runtimeArguments = new RuntimeArguments(console);
+        var generation = new GenerationArguments();
         var prompt = new Option<string?>("--prompt", "-p")
         {
             Description = "The text to continue; without it standard input.",
             HelpName = "TEXT",
-        };
-        var maxTokens = new Option<int?>("--max-tokens", "-n")
-        {
-            Description = "Tokens to write at most; the model's own habit by default.",
-            HelpName = "N",
-        };
-        RefuseNegative(maxTokens);
-        var sampling = new SamplingArguments();
-        var stop = new Option<string[]>("--stop")
-        {
-            Description = "Text that ends the writing and is not shown; may be given again.",
-            HelpName = "TEXT",
-            DefaultValueFactory = _ => [],
         };
         var ignoreEos = new Option<bool>("--ignore-eos") { Description = "Write on past the model's end tokens." };
         var logprobs = new Option<int?>("--logprobs")
@@ -40,33 +24,19 @@ internal static class RunCommand
             Description = "With --json: each token's log probability and its N likeliest alternatives.",
             HelpName = "N",
         };
-        RefuseNegative(logprobs);
-        var threads = new Option<int?>("--threads")
-        {
-            Description = "Threads of an operator; one a core by default.",
-            HelpName = "N",
-        };
-        var device = new Option<string>("--device")
-        {
-            Description = "Where the model runs; auto takes the best there is. This version runs on the processor.",
-            DefaultValueFactory = _ => "auto",
-        }.AcceptOnlyFromAmong("auto", "cpu");
+        GenerationArguments.RefuseNegative(logprobs);
         var json = new Option<bool>("--json") { Description = "Write an event a line: start, each token, end." };
-        Option<ElementType> dtype = ExportCommand.DtypeOption();
-        var command = new Command("run", "Continue a text.") { prompt, maxTokens };
-        sampling.AddTo(command);
-        foreach (Option option in (Option[])[stop, ignoreEos, logprobs, json, device, threads, dtype])
+        var command = new Command("run", "Continue a text.") { prompt };
+        generation.AddTo(command);
+        foreach (Option option in (Option[])[ignoreEos, logprobs, json])
         {
             command.Options.Add(option);
         }
-        model.AddTo(command);
+        runtimeArguments.AddTo(command);
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
-                var exportOptions = new ExportOptions { Dtype = parsed.GetValue(dtype) };
-                string folder = await ModelSource
-                    .ResolveAsync(console, model.Read(parsed), exportOptions, cancellationToken)
-                    .ConfigureAwait(false);
+                string folder = await runtimeArguments.ResolveAsync(parsed, cancellationToken).ConfigureAwait(false);
                 string text =
                     parsed.GetValue(prompt) ?? await console.In.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
                 if (text.Length == 0)
@@ -75,15 +45,11 @@ internal static class RunCommand
                         "expected a prompt, by --prompt or on standard input, found an empty one"
                     );
                 }
-                var runtimeOptions = new BambaRuntimeOptions { Threads = parsed.GetValue(threads) };
-                using BambaRuntime runtime = await BambaRuntime
-                    .LoadAsync(folder, runtimeOptions, cancellationToken)
+                using BambaRuntime runtime = await runtimeArguments
+                    .LoadAsync(folder, parsed, cancellationToken)
                     .ConfigureAwait(false);
-                var options = new GenerationOptions
+                GenerationOptions options = generation.Read(parsed, runtime.Defaults) with
                 {
-                    MaxNewTokens = parsed.GetValue(maxTokens),
-                    Sampling = sampling.Read(parsed, runtime.Defaults.Sampling),
-                    StopStrings = [.. parsed.GetValue(stop) ?? []],
                     EosTokenIds = parsed.GetValue(ignoreEos) ? [] : null,
                     LogProbabilities = parsed.GetValue(logprobs),
                 };
@@ -97,22 +63,6 @@ internal static class RunCommand
         );
         return command;
     }
-
-    /// <summary>Lets an option take no number below zero.</summary>
-    public static void RefuseNegative<T>(Option<T?> option)
-        where T : struct, INumber<T> =>
-        option.Validators.Add(result =>
-        {
-            // A value that is no number gets an error of its own.
-            if (
-                result.Tokens is [{ Value: var text }]
-                && T.TryParse(text, CultureInfo.InvariantCulture, out T value)
-                && !(value >= T.Zero)
-            )
-            {
-                result.AddError($"{option.Name}: expected a number that is not negative, found {text}");
-            }
-        });
 
     private static async Task WriteTextAsync(
         CliConsole console,

@@ -2,8 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Cli.Verification;
-using Bamba.Onnx.Contract;
-using Bamba.Onnx.Exporter;
 
 namespace Bamba.Onnx.Cli.Commands;
 
@@ -12,8 +10,7 @@ internal static class VerifyCommand
 {
     public static Command Create(CliConsole console)
     {
-        var model = ModelArguments.Required(console);
-        Option<ElementType> dtype = ExportCommand.DtypeOption();
+        var model = new ExportedModelArguments(ModelArguments.Required(console));
         var reference = new Option<string>("--reference")
         {
             Description = "A folder with expected.safetensors, what Hugging Face computes for the same checkpoint.",
@@ -21,21 +18,13 @@ internal static class VerifyCommand
             Required = true,
         };
         var json = new Option<bool>("--json") { Description = "Print the result as JSON." };
-        var command = new Command("verify", "Run both graphs against expected values and compare.")
-        {
-            reference,
-            json,
-            dtype,
-        };
+        var command = new Command("verify", "Run both graphs against expected values and compare.") { reference, json };
         model.AddTo(command);
         reference.CompleteFolders();
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
-                var exportOptions = new ExportOptions { Dtype = parsed.GetValue(dtype) };
-                string folder = await ModelSource
-                    .ResolveAsync(console, model.Read(parsed), exportOptions, cancellationToken)
-                    .ConfigureAwait(false);
+                string folder = await model.ResolveAsync(console, parsed, cancellationToken).ConfigureAwait(false);
                 VerificationReport report = Verifier.Verify(
                     folder,
                     parsed.GetRequiredValue(reference),

@@ -1,0 +1,43 @@
+using System.CommandLine;
+
+namespace Bamba.Onnx.Cli.Commands;
+
+/// <summary>The model that a command runs, and where and how it runs.</summary>
+internal sealed class RuntimeArguments(CliConsole console)
+{
+    private readonly ExportedModelArguments model = new(ModelArguments.Optional(console));
+    private readonly Option<string> device = new Option<string>("--device")
+    {
+        Description = "Where the model runs; auto takes the best there is. This version runs on the processor.",
+        DefaultValueFactory = _ => "auto",
+    }.AcceptOnlyFromAmong("auto", "cpu");
+    private readonly Option<int?> threads = new("--threads")
+    {
+        Description = "Threads of an operator; one a core by default.",
+        HelpName = "N",
+    };
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(device);
+        command.Options.Add(threads);
+        model.AddTo(command);
+    }
+
+    public async Task<BambaRuntime> LoadAsync(ParseResult parsed, CancellationToken cancellationToken)
+    {
+        string folder = await model.ResolveAsync(console, parsed, cancellationToken).ConfigureAwait(false);
+        return await LoadAsync(folder, parsed, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>The exported folder, for a command that has something to do before it loads it.</summary>
+    public Task<string> ResolveAsync(ParseResult parsed, CancellationToken cancellationToken) =>
+        model.ResolveAsync(console, parsed, cancellationToken);
+
+    public Task<BambaRuntime> LoadAsync(string folder, ParseResult parsed, CancellationToken cancellationToken) =>
+        BambaRuntime.LoadAsync(
+            folder,
+            new BambaRuntimeOptions { Threads = parsed.GetValue(threads) },
+            cancellationToken
+        );
+}
