@@ -1,5 +1,6 @@
 #include "cpu_op.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "attributes.h"
@@ -72,22 +73,27 @@ OrtCustomOpInputOutputCharacteristic CpuOp::GetInputCharacteristic(size_t index)
   return index >= 10 ? INPUT_OUTPUT_OPTIONAL : INPUT_OUTPUT_REQUIRED;
 }
 
+// Says nothing of an output with an axis that has neither a size nor a name: ONNX Runtime would
+// take its mark for such an axis, -1, as the size.
 Ort::Status CpuOp::InferOutputShape(Ort::ShapeInferContext& context) {
-  const auto& tokens = context.GetInputShape(0);
-  if (tokens.size() == 3) {
-    const int64_t inner = context.GetAttrInt("num_heads") * context.GetAttrInt("head_dim");
-    if (Ort::Status status = context.SetOutputShape(0, {tokens[0], tokens[1], inner});
-        !status.IsOK()) {
+  using Shape = Ort::ShapeInferContext::Shape;
+  const auto set = [&context](size_t index, const Shape& shape) {
+    const bool known = std::all_of(shape.begin(), shape.end(), [](const auto& axis) {
+      return !axis.IsInt() || axis.AsInt() >= 0;
+    });
+    return known && !shape.empty() ? context.SetOutputShape(index, shape) : Ort::Status{nullptr};
+  };
+  Shape y = context.GetInputShape(0);
+  if (y.size() == 3) {
+    y[2] = context.GetAttrInt("num_heads") * context.GetAttrInt("head_dim");
+    if (Ort::Status status = set(0, y); !status.IsOK()) {
       return status;
     }
   }
-  for (size_t i : {1, 2}) {
-    if (Ort::Status status = context.SetOutputShape(i, context.GetInputShape(i + 6));
-        !status.IsOK()) {
-      return status;
-    }
+  if (Ort::Status status = set(1, context.GetInputShape(7)); !status.IsOK()) {
+    return status;
   }
-  return Ort::Status{nullptr};
+  return set(2, context.GetInputShape(8));
 }
 
 }  // namespace bamba::ops

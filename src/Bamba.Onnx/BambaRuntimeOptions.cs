@@ -35,6 +35,17 @@ public sealed record BambaRuntimeOptions
         }
     } = 512;
 
+    /// <summary>What computes the scan of Mamba layers; by default the native library beside the application where there is one.</summary>
+    public CustomOps CustomOps
+    {
+        get;
+        init
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            field = value;
+        }
+    } = CustomOps.Auto;
+
     /// <summary>Hugging Face's cache, where an id is looked up; by default <c>~/.cache/huggingface/hub</c>.</summary>
     /// <exception cref="ArgumentException">The value is empty.</exception>
     public string HubCacheFolder

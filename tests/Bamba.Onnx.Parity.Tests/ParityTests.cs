@@ -11,7 +11,12 @@ public sealed class ParityTests
     public static TheoryData<string> Cases => [.. TestData.CaseNames];
 
     private static VerificationReport Verify(string checkpoint, ExportOptions? options = null) =>
-        Verifier.Verify(ExportedModels.Of(checkpoint, options), checkpoint, TestContext.Current.CancellationToken);
+        Verifier.Verify(
+            ExportedModels.Of(checkpoint, options),
+            checkpoint,
+            CustomOps.Off,
+            TestContext.Current.CancellationToken
+        );
 
     private static void AssertPassed(VerificationReport report) =>
         Assert.True(report.Passed, string.Join('\n', report.Checks.Where(check => !check.Passed)));

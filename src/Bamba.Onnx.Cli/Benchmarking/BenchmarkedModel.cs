@@ -37,7 +37,7 @@ internal sealed record BenchmarkedModel
             Parameters = runtime.Manifest.Parameters,
             Dtype = runtime.Manifest.Options.Dtype.ShortName(),
             Provider = "CPU",
-            Scan = ScanImplementation.Current,
+            Scan = ScanImplementation.Of(runtime.Options.CustomOps),
             Threads = threads,
             Caches = CacheSizes.Of(runtime.Signature),
         };
@@ -49,6 +49,8 @@ internal static class ScanImplementation
     /// <summary>The standard operators of the graph's own function, which ONNX Runtime runs where no kernel is registered.</summary>
     public const string FunctionBody = "function body";
 
-    /// <summary>What this command's sessions run.</summary>
-    public static string Current => FunctionBody;
+    public const string Kernels = "bamba_ops";
+
+    /// <summary>What a runtime of these options runs.</summary>
+    public static string Of(CustomOps ops) => ops.Find() is null ? FunctionBody : Kernels;
 }

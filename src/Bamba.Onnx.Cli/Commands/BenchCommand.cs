@@ -47,6 +47,7 @@ internal sealed class BenchCommand
         "Threads of one operator, by default one a core.",
         () => Machine.OfProcess().Cores
     );
+    private readonly Option<CustomOps> ops = OpsArgument.Create();
     private readonly Option<string> output = new Option<string>("--output", "-o")
     {
         Description = "A Markdown table, or JSON with every sample.",
@@ -69,6 +70,7 @@ internal sealed class BenchCommand
             it.depths,
             it.repetitions,
             it.threads,
+            it.ops,
             it.output,
         };
         it.model.AddTo(command);
@@ -95,7 +97,10 @@ internal sealed class BenchCommand
         // Before the model is loaded, which may take longer than reading the message.
         BenchmarkTest.RequireRoom(tests, ModelManifest.Load(folder).Options.ContextLength);
         int threadCount = parsed.GetValue(threads);
-        using BambaRuntime runtime = BambaRuntime.Load(folder, new BambaRuntimeOptions { Threads = threadCount });
+        using BambaRuntime runtime = BambaRuntime.Load(
+            folder,
+            new BambaRuntimeOptions { Threads = threadCount, CustomOps = parsed.GetRequiredValue(ops) }
+        );
         Measure(
             console,
             new BenchmarkRunner(runtime, parsed.GetValue(repetitions), console.ShowStatus),

@@ -11,6 +11,7 @@ internal sealed class RuntimeArguments(CliConsole console)
         Description = "Where the model runs; auto takes the best there is. This version runs on the processor.",
         DefaultValueFactory = _ => "auto",
     }.AcceptOnlyFromAmong("auto", "cpu");
+    private readonly Option<CustomOps> ops = OpsArgument.Create();
     private readonly Option<int?> threads = new("--threads")
     {
         Description = "Threads of an operator; one a core by default.",
@@ -21,6 +22,7 @@ internal sealed class RuntimeArguments(CliConsole console)
     {
         command.Options.Add(device);
         command.Options.Add(threads);
+        command.Options.Add(ops);
         model.AddTo(command);
     }
 
@@ -37,7 +39,7 @@ internal sealed class RuntimeArguments(CliConsole console)
     public Task<BambaRuntime> LoadAsync(string folder, ParseResult parsed, CancellationToken cancellationToken) =>
         BambaRuntime.LoadAsync(
             folder,
-            new BambaRuntimeOptions { Threads = parsed.GetValue(threads) },
+            new BambaRuntimeOptions { Threads = parsed.GetValue(threads), CustomOps = parsed.GetRequiredValue(ops) },
             cancellationToken
         );
 }

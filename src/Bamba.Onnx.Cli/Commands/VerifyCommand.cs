@@ -17,8 +17,14 @@ internal static class VerifyCommand
             HelpName = "CASE",
             Required = true,
         };
+        Option<CustomOps> ops = OpsArgument.Create();
         var json = new Option<bool>("--json") { Description = "Print the result as JSON." };
-        var command = new Command("verify", "Run both graphs against expected values and compare.") { reference, json };
+        var command = new Command("verify", "Run both graphs against expected values and compare.")
+        {
+            reference,
+            ops,
+            json,
+        };
         model.AddTo(command);
         reference.CompleteFolders();
         command.SetAction(
@@ -28,6 +34,7 @@ internal static class VerifyCommand
                 VerificationReport report = Verifier.Verify(
                     folder,
                     parsed.GetRequiredValue(reference),
+                    parsed.GetRequiredValue(ops),
                     cancellationToken
                 );
                 if (parsed.GetValue(json))

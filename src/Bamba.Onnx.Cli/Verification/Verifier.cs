@@ -14,7 +14,12 @@ internal static class Verifier
 
     /// <exception cref="BambaFormatException">The folder or the case is missing or damaged.</exception>
     /// <exception cref="BambaException">The processor's provider does not run the folder's element type.</exception>
-    public static VerificationReport Verify(string folder, string reference, CancellationToken cancellationToken)
+    public static VerificationReport Verify(
+        string folder,
+        string reference,
+        CustomOps ops,
+        CancellationToken cancellationToken
+    )
     {
         ModelFolder model = ModelFolder.Open(folder);
         using SafetensorsValues expected = SafetensorsValues.Open(Path.Combine(reference, ExpectedFile));
@@ -24,7 +29,7 @@ internal static class Verifier
             using InferenceSession graph = GraphLoader.Load(
                 model,
                 profile,
-                new BambaRuntimeOptions(),
+                new BambaRuntimeOptions { CustomOps = ops },
                 cancellationToken
             );
             GraphSignature signature = GraphSignature.For(model.Config, profile, model.Manifest.GraphOptions);

@@ -27,6 +27,7 @@ internal static class GraphLoader
             // Patterns are kept for ever for each shape of a call, and prompts have as many lengths as there are tokens in a context.
             EnableMemoryPattern = false,
         };
+        Register(options.CustomOps, sessionOptions);
         if (options.Threads is { } threads)
         {
             sessionOptions.IntraOpNumThreads = threads;
@@ -43,6 +44,22 @@ internal static class GraphLoader
         {
             cancellationToken.ThrowIfCancellationRequested();
             throw new BambaFormatException(path, $"ONNX Runtime cannot load it: {e.Message}", e);
+        }
+    }
+
+    private static void Register(CustomOps ops, SessionOptions sessionOptions)
+    {
+        if (ops.Find() is not { } library)
+        {
+            return;
+        }
+        try
+        {
+            sessionOptions.RegisterCustomOpLibrary(library);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw new BambaFormatException(library, $"ONNX Runtime cannot load it: {e.Message}", e);
         }
     }
 

@@ -1,22 +1,52 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Reflection;
 using Bamba.Onnx.Testing;
 
-namespace Bamba.Onnx.CustomOps.Tests;
+namespace Bamba.Onnx.Native.Tests;
 
-/// <summary>The kernels' own tests, which are C++: built and run with what CMake finds on this machine.</summary>
-public sealed class NativeTests
+/// <summary>The native library and its tests, built once with what CMake finds on this machine.</summary>
+public sealed class NativeBuild : IAsyncLifetime
 {
     private const string Preset = "release";
 
-    [Fact]
-    public async Task Kernels_of_the_processor_agree_with_their_scalar_twin()
+    private bool isBuilt;
+
+    /// <summary>The library.</summary>
+    public string Library
     {
-        Assert.SkipUnless(await IsThereAsync("cmake") && await IsThereAsync("c++"), "no cmake and C++ compiler here");
-        await RunAsync("cmake", "--preset", Preset);
+        get
+        {
+            RequireBuilt();
+            return Path.Combine(TestData.Root, "artifacts", "native", Preset, "ops", CustomOps.FileName);
+        }
+    }
+
+    public async ValueTask InitializeAsync()
+    {
+        if (!await IsThereAsync("cmake") || !await IsThereAsync("c++"))
+        {
+            return;
+        }
+        string headers = typeof(NativeBuild)
+            .Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+            .Single(metadata => metadata.Key == "OnnxRuntimeHeaders")
+            .Value!;
+        await RunAsync("cmake", "--preset", Preset, $"-DBAMBA_ORT_INCLUDE_DIR={headers}");
         await RunAsync("cmake", "--build", "--preset", Preset, "--parallel");
+        isBuilt = true;
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    /// <summary>Runs the native test programs.</summary>
+    public async Task TestAsync()
+    {
+        RequireBuilt();
         await RunAsync("ctest", "--preset", Preset);
     }
+
+    private void RequireBuilt() => Assert.SkipUnless(isBuilt, "no cmake and C++ compiler here");
 
     private static async Task<bool> IsThereAsync(string tool)
     {

@@ -1,0 +1,78 @@
+using System.Runtime.InteropServices;
+using Bamba.Onnx.Contract;
+
+namespace Bamba.Onnx;
+
+/// <summary>
+/// Which implementation of <see cref="Mamba2ChunkScanOp"/> a model runs: the kernels of the native library <c>bamba_ops</c>, or the
+/// function of standard operators that its file carries.
+/// </summary>
+public sealed record CustomOps
+{
+    private enum Choice
+    {
+        Auto,
+        Off,
+        File,
+    }
+
+    private readonly Choice choice;
+    private readonly string? path;
+
+    private CustomOps(Choice choice, string? path = null)
+    {
+        this.choice = choice;
+        this.path = path;
+    }
+
+    /// <summary>The library beside the application where there is one, else the function.</summary>
+    public static CustomOps Auto { get; } = new(Choice.Auto);
+
+    /// <summary>The function.</summary>
+    public static CustomOps Off { get; } = new(Choice.Off);
+
+    /// <summary>The library at a path, which must be there.</summary>
+    /// <exception cref="ArgumentException"><paramref name="path"/> is empty.</exception>
+    public static CustomOps FromFile(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return new CustomOps(Choice.File, path);
+    }
+
+    /// <summary>The library's file name on this system.</summary>
+    internal static string FileName =>
+        OperatingSystem.IsWindows() ? "bamba_ops.dll"
+        : OperatingSystem.IsMacOS() ? "libbamba_ops.dylib"
+        : "libbamba_ops.so";
+
+    /// <summary>The library to register; null for none.</summary>
+    /// <exception cref="BambaFormatException">The caller named a file that is not there.</exception>
+    internal string? Find() =>
+        choice switch
+        {
+            Choice.Off => null,
+            Choice.Auto => Candidates().FirstOrDefault(File.Exists),
+            _ => File.Exists(path)
+                ? Path.GetFullPath(path)
+                : throw new BambaFormatException(path!, "expected the library of native operators, found no file"),
+        };
+
+    // As .NET lays out native libraries: beside a published application, else under its runtime's name.
+    private static IEnumerable<string> Candidates() =>
+        [
+            Path.Combine(AppContext.BaseDirectory, FileName),
+            Path.Combine(
+                AppContext.BaseDirectory,
+                "runtimes",
+                RuntimeInformation.RuntimeIdentifier,
+                "native",
+                FileName
+            ),
+        ];
+
+    /// <inheritdoc/>
+    public override string ToString() =>
+        choice == Choice.File ? path!
+        : choice == Choice.Auto ? "auto"
+        : "off";
+}
