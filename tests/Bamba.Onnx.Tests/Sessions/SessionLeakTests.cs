@@ -30,6 +30,10 @@ public sealed class SessionLeakTests
                 .Split('\n', StringSplitOptions.RemoveEmptyEntries)
                 .Select(line => long.Parse(line, CultureInfo.InvariantCulture)),
         ];
-        Assert.True(bytes[^1] < bytes[^2] * 1.05, $"private memory grew: {output}");
+        // Between rounds the heap's fragments come and go, some 8 MB of them where other tests run beside. What each session
+        // of a round kept is limited to a fiftieth of its state.
+        const long StateBytes = 626_688;
+        const long Limit = Sessions * StateBytes / 50;
+        Assert.True(bytes[^1] - bytes[^2] < Limit, $"private memory grew by more than {Limit:N0} bytes: {output}");
     }
 }
