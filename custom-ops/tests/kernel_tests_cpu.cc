@@ -4,13 +4,13 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "comparison.h"
 #include "cpu/mamba2_chunk_scan_cpu.h"
-#include "laws.h"
+#include "suite.h"
 
 namespace bamba::tests {
 namespace {
@@ -51,42 +51,22 @@ class CpuImplementation : public Implementation {
   int threads_;
 };
 
-int passed = 0;
-int failed = 0;
-
-void Report(const std::string& name, const std::string& problems) {
-  ++(problems.empty() ? passed : failed);
-  if (!problems.empty()) {
-    std::printf("FAILED %s: %s\n", name.c_str(), problems.c_str());
-  }
-}
-
-void TestAll(cpu::Isa isa, int threads) {
-  CpuImplementation implementation(isa, threads);
-  const std::string prefix =
-      std::string(cpu::IsaName(isa)) + ", " + std::to_string(threads) + " threads, ";
-  for (const Case& row : AllCases()) {
-    Report(prefix + row.name, Check(row, implementation));
-  }
-  for (const Law& law : AllLaws()) {
-    for (DataType type : {DataType::kFloat32, DataType::kFloat16, DataType::kBFloat16}) {
-      Report(prefix + law.name, law.check(type, implementation));
-    }
-  }
-}
-
 }  // namespace
 }  // namespace bamba::tests
 
 int main() {
   using bamba::cpu::Isa;
+  bamba::tests::Tally tally;
   for (Isa isa : {Isa::kPlain, Isa::kAvx2, Isa::kAvx512}) {
+    const std::string name = bamba::cpu::IsaName(isa);
     if (isa > bamba::cpu::BestIsa()) {
-      std::printf("skipped %s: this processor has none\n", bamba::cpu::IsaName(isa));
+      std::printf("skipped %s: this processor has none\n", name.c_str());
       continue;
     }
-    bamba::tests::TestAll(isa, isa == bamba::cpu::BestIsa() ? 3 : 1);
+    const int threads = isa == bamba::cpu::BestIsa() ? 3 : 1;
+    bamba::tests::CpuImplementation implementation(isa, threads);
+    bamba::tests::RunSuite(name + ", " + std::to_string(threads) + " threads", implementation,
+                           std::numeric_limits<int64_t>::max(), tally);
   }
-  std::printf("%d passed, %d failed\n", bamba::tests::passed, bamba::tests::failed);
-  return bamba::tests::failed == 0 ? 0 : 1;
+  return Finish(tally);
 }

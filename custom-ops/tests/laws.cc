@@ -50,18 +50,16 @@ void Place(const Problem& piece, Problem& whole, int64_t row, int64_t start, int
       whole.present_recurrent_state.begin() + state_row * piece.present_recurrent_state.size());
 }
 
-std::string ChunkSizeDoesNotMatter(DataType type, Implementation& implementation) {
-  Case row = BaseCase(type);
+std::string ChunkSizeDoesNotMatter(Case row, Implementation& implementation) {
   Problem first(row, 1);
   RunOn(implementation, first);
   row.shape.chunk_size = 16;
   Problem second(row, 1);
   RunOn(implementation, second);
-  return Differences(second, first, Tolerance(type));
+  return Differences(second, first, Tolerance(row.shape.data_type));
 }
 
-std::string PrefillIsSteps(DataType type, Implementation& implementation) {
-  Case row = BaseCase(type);
+std::string PrefillIsSteps(Case row, Implementation& implementation) {
   SetRows(row, {40}, 40);
   Problem prefill(row, 1);
   RunOn(implementation, prefill);
@@ -71,11 +69,10 @@ std::string PrefillIsSteps(DataType type, Implementation& implementation) {
     RunOn(implementation, step);
     Place(step, steps, 0, t, 0);
   }
-  return Differences(prefill, steps, Tolerance(type));
+  return Differences(prefill, steps, Tolerance(row.shape.data_type));
 }
 
-std::string BatchIsRowsAlone(DataType type, Implementation& implementation) {
-  Case row = BaseCase(type);
+std::string BatchIsRowsAlone(Case row, Implementation& implementation) {
   SetRows(row, {33, 50, 1}, 50);
   Problem batch(row, 1);
   RunOn(implementation, batch);
@@ -86,11 +83,10 @@ std::string BatchIsRowsAlone(DataType type, Implementation& implementation) {
     RunOn(implementation, piece);
     Place(piece, alone, b, 0, b);
   }
-  return Differences(batch, alone, Tolerance(type));
+  return Differences(batch, alone, Tolerance(row.shape.data_type));
 }
 
-std::string PackedIsRowsAlone(DataType type, Implementation& implementation) {
-  Case row = BaseCase(type);
+std::string PackedIsRowsAlone(Case row, Implementation& implementation) {
   SetPacked(row, {33, 1, 50}, 84);
   Problem packed(row, 1);
   RunOn(implementation, packed);
@@ -101,11 +97,10 @@ std::string PackedIsRowsAlone(DataType type, Implementation& implementation) {
     RunOn(implementation, piece);
     Place(piece, alone, 0, start, s);
   }
-  return Differences(packed, alone, Tolerance(type));
+  return Differences(packed, alone, Tolerance(row.shape.data_type));
 }
 
-std::string StepPastTheLengthChangesNothing(DataType type, Implementation& implementation) {
-  Case row = BaseCase(type);
+std::string StepPastTheLengthChangesNothing(Case row, Implementation& implementation) {
   SetRows(row, {0, 0}, 1);
   Problem step(row, 1);
   RunOn(implementation, step);

@@ -12,8 +12,8 @@ namespace bamba::tests {
 
 struct Law {
   std::string name;
-  // What is wrong with an implementation for a type, or nothing.
-  std::string (*check)(DataType type, Implementation& implementation);
+  // What is wrong with an implementation at the sizes of `row`, or nothing.
+  std::string (*check)(Case row, Implementation& implementation);
 };
 
 std::vector<Law> AllLaws();
