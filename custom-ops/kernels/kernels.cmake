@@ -31,3 +31,24 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
       -Wno-maybe-uninitialized)
   endif()
 endif()
+
+if(BAMBA_CUDA)
+  set(cuda_dir ${kernels_dir}/cuda)
+  # Hopper's tensor core instructions exist for 9.0a alone; mamba2_chunk_scan_cuda.cu asks the device
+  # before it takes them.
+  add_library(bamba_kernels_hopper OBJECT ${cuda_dir}/hopper_scan.cu)
+  set_target_properties(bamba_kernels_hopper PROPERTIES CUDA_ARCHITECTURES 90a-real)
+  add_library(bamba_kernels_cuda STATIC
+    ${cuda_dir}/gated_norm.cu
+    ${cuda_dir}/mamba2_chunk_scan_cuda.cu
+    ${cuda_dir}/pass_through.cu
+    ${cuda_dir}/portable_scan.cu
+    ${cuda_dir}/step.cu
+    $<TARGET_OBJECTS:bamba_kernels_hopper>)
+  foreach(target bamba_kernels_hopper bamba_kernels_cuda)
+    target_include_directories(${target} PUBLIC ${kernels_dir} ${cuda_dir})
+    target_compile_options(${target} PRIVATE
+      $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -lineinfo>)
+  endforeach()
+  target_link_libraries(bamba_kernels_cuda PUBLIC CUDA::cudart_static)
+endif()

@@ -3,6 +3,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "element_type.h"
+
 namespace bamba::ops {
 namespace {
 
@@ -24,17 +26,6 @@ std::string NameOf(ONNXTensorElementDataType type) {
       return "int32";
     default:
       return "element type " + std::to_string(type);
-  }
-}
-
-ONNXTensorElementDataType ElementType(DataType type) {
-  switch (type) {
-    case DataType::kFloat16:
-      return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
-    case DataType::kBFloat16:
-      return ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16;
-    default:
-      return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
   }
 }
 

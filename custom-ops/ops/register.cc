@@ -1,13 +1,33 @@
 // What ONNX Runtime calls when it loads the library.
 
-#include "cpu_op.h"
+#include "cpu_kernel.h"
+#include "cuda_kernel.h"
+#include "export.h"
 #include "ort.h"
+#include "scan_op.h"
 
-#if defined(_WIN32)
-#define BAMBA_EXPORT __declspec(dllexport)
-#else
-#define BAMBA_EXPORT __attribute__((visibility("default")))
-#endif
+namespace {
+
+using bamba::DataType;
+using bamba::ops::CpuKernel;
+using bamba::ops::CudaKernel;
+using bamba::ops::ScanOp;
+
+// A provider's operators: without one for each T it refuses a model of the T that is missing.
+template <typename Kernel>
+void AddOps(Ort::CustomOpDomain& domain) {
+  // Sessions keep pointers to these for as long as the library is loaded.
+  static const ScanOp<Kernel> ops[] = {
+      ScanOp<Kernel>(DataType::kFloat32),
+      ScanOp<Kernel>(DataType::kFloat16),
+      ScanOp<Kernel>(DataType::kBFloat16),
+  };
+  for (const auto& op : ops) {
+    domain.Add(&op);
+  }
+}
+
+}  // namespace
 
 extern "C" BAMBA_EXPORT OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
                                                      const OrtApiBase* base) {
@@ -19,17 +39,10 @@ extern "C" BAMBA_EXPORT OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
   }
   Ort::InitApi(api);
   return bamba::ops::Guard([&] {
-    // Sessions keep pointers to these for as long as the library is loaded.
-    static const bamba::ops::CpuOp ops[] = {
-        bamba::ops::CpuOp(bamba::DataType::kFloat32),
-        bamba::ops::CpuOp(bamba::DataType::kFloat16),
-        bamba::ops::CpuOp(bamba::DataType::kBFloat16),
-    };
     static Ort::CustomOpDomain* const domain = [] {
       auto* made = new Ort::CustomOpDomain("bamba");
-      for (const auto& op : ops) {
-        made->Add(&op);
-      }
+      AddOps<CpuKernel>(*made);
+      AddOps<CudaKernel>(*made);
       return made;
     }();
     Ort::UnownedSessionOptions(options).Add(*domain);

@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Checks and times the CUDA kernels on a GPU, and records what it found in custom-ops/measured.
+
+  check_gpu.py prepare FOLDER    where .NET is: publishes the command and exports models into FOLDER
+  check_gpu.py run FOLDER        where nvcc, CMake and the GPU are; FOLDER may come from elsewhere
+  check_gpu.py all FOLDER        both, on one machine
+
+run needs CUDA's and cuDNN's libraries where the loader finds them (LD_LIBRARY_PATH), and ONNX Runtime's CUDA
+build: the package Microsoft.ML.OnnxRuntime.Gpu that prepare takes, or the folder that --onnxruntime names.
+The exit code is 0 if all is right.
+"""
+
+import argparse
+import concurrent.futures
+import ctypes
+import datetime
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CUSTOM_OPS = ROOT / "custom-ops"
+BUILD = ROOT / "artifacts" / "native" / "cuda"
+SHAKESPEARE = ROOT / "models" / "bamba-tiny-shakespeare"
+# What decides what runs on a GPU. The test command computes the same hash (GpuCheckTests.cs).
+SOURCES = ["kernels/*.h", "kernels/cuda/*", "ops/*.cc", "ops/*.h"]
+# Sanitizers are slow: longer rows of the table run without them.
+SANITIZED_TOKENS = 600
+
+
+def sources_sha256():
+    """SHA-256 over each source's path, a zero byte, its content and a zero byte, in the order of paths."""
+    digest = hashlib.sha256()
+    paths = {path for pattern in SOURCES for path in CUSTOM_OPS.glob(pattern)}
+    for name, path in sorted((path.relative_to(CUSTOM_OPS).as_posix(), path) for path in paths):
+        digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def models():
+    """Checkpoint, element type and name of each exported model."""
+    cases = sorted((ROOT / "tests" / "reference" / "cases").iterdir()) + [SHAKESPEARE]
+    for checkpoint in cases:
+        yield checkpoint, "f32", f"{checkpoint.name}-f32"
+    for checkpoint in (ROOT / "tests" / "reference" / "cases" / "bamba-9b-heads", SHAKESPEARE):
+        for dtype in ("f16", "bf16"):
+            yield checkpoint, dtype, f"{checkpoint.name}-{dtype}"
+
+
+def command(*arguments, **options):
+    return subprocess.run([str(argument) for argument in arguments], check=True, text=True, **options)
+
+
+def prepare(folder, package):
+    """Everything that .NET is needed for."""
+    shutil.rmtree(folder, ignore_errors=True)
+    publish = ["-c", "Release", "-r", "linux-x64", "--self-contained", f"-p:OnnxRuntimePackage={package}"]
+    command("dotnet", "publish", ROOT / "src" / "Bamba.Onnx.Cli", *publish, "-o", folder / "command")
+    for checkpoint, dtype, name in models():
+        target = folder / "models" / name
+        command(folder / "command" / "bamba-onnx", "export", checkpoint, "-o", target, "--dtype", dtype)
+    # What the GPU machine does not need: the exporter's libtorch, symbols, and the model for "run".
+    for pattern in ("libtorch*", "libLibTorchSharp*", "libc10*", "libgomp*", "*.pdb", "*.xml", "libmscord*"):
+        for path in (folder / "command").glob(pattern):
+            path.unlink()
+    shutil.rmtree(folder / "command" / "models", ignore_errors=True)
+    packages = command("dotnet", "nuget", "locals", "global-packages", "--list", stdout=subprocess.PIPE).stdout
+    home = pathlib.Path(packages.split(":", 1)[1].strip()) / package.lower()
+    headers = sorted(home.glob("*/build/native/include"))[-1]
+    shutil.copytree(headers, folder / "headers")
+
+
+def build(folder):
+    """The kernels, the libraries and the test programs."""
+    os.chdir(CUSTOM_OPS)
+    command("cmake", "--preset", "cuda", f"-DBAMBA_ORT_INCLUDE_DIR={(folder / 'headers').resolve()}", "--log-level=ERROR")
+    command("cmake", "--build", "--preset", "cuda", "--parallel", stdout=subprocess.DEVNULL)
+
+
+def tally(program):
+    """What a test program counted in its last line."""
+    print("\n".join(program.stdout.splitlines()[-20:]), flush=True)
+    found = re.search(r"(\d+) passed, (\d+) failed", program.stdout)
+    counts = {"passed": int(found[1]), "failed": int(found[2])} if found else {"passed": 0, "failed": 1}
+    if program.returncode != 0 and counts["failed"] == 0:
+        counts["failed"] = 1
+    return counts
+
+
+def test_kernels():
+    return tally(subprocess.run([BUILD / "tests" / "kernel_tests_cuda"], text=True, stdout=subprocess.PIPE))
+
+
+def sanitize(tool):
+    """The tests under one of compute-sanitizer's tools."""
+    arguments = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", "--print-limit", "5"]
+    arguments += [BUILD / "tests" / "kernel_tests_cuda", str(SANITIZED_TOKENS)]
+    return {"tool": tool, "most_tokens": SANITIZED_TOKENS} | tally(
+        subprocess.run(arguments, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    )
+
+
+def verify(folder, checkpoint, name, ops):
+    """One model on the CUDA provider against what Hugging Face computes."""
+    arguments = [folder / "command" / "bamba-onnx", "verify", folder / "models" / name, "--reference", checkpoint]
+    arguments += ["--device", "cuda", "--ops", ops, "--json"]
+    run = subprocess.run(arguments, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    result = {"model": name, "implementation": "function" if ops == "off" else "kernel"}
+    try:
+        checks = [check for check in json.loads(run.stdout)["checks"] if "skipped" not in check]
+    except (json.JSONDecodeError, KeyError):
+        return result | {"passed": 0, "failed": 1, "problem": run.stderr.strip()[-2000:]}
+    failed = [check["name"] for check in checks if not check["passed"]]
+    return result | {
+        "passed": len(checks) - len(failed),
+        "failed": len(failed),
+        "worst_logits": max(check["max_abs"] for check in checks if check["name"].endswith("logits")),
+    } | ({"problem": ", ".join(failed)} if failed else {})
+
+
+def verify_models(folder):
+    library = BUILD / "ops" / "libbamba_ops.so"
+    runs = [(folder, checkpoint, name, ops) for checkpoint, _, name in models() for ops in ("off", library)]
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(lambda run: verify(*run), runs))
+    for result in results:
+        print(json.dumps(result), flush=True)
+    return results
+
+
+def measure():
+    """Times of whole calls at the sizes of a Bamba-9B layer."""
+    program = command(BUILD / "tests" / "kernel_times_cuda", stdout=subprocess.PIPE)
+    print(program.stdout, flush=True)
+    return json.loads(program.stdout)
+
+
+def onnxruntime_version(folder):
+    class ApiBase(ctypes.Structure):
+        _fields_ = [("get_api", ctypes.c_void_p), ("version", ctypes.CFUNCTYPE(ctypes.c_char_p))]
+
+    library = ctypes.CDLL(str(folder / "command" / "libonnxruntime.so"))
+    library.OrtGetApiBase.restype = ctypes.POINTER(ApiBase)
+    return library.OrtGetApiBase().contents.version().decode()
+
+
+def machine():
+    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    name, driver, memory = command(*query, stdout=subprocess.PIPE).stdout.splitlines()[0].split(", ")
+    nvcc = command("nvcc", "--version", stdout=subprocess.PIPE).stdout
+    return {"gpu": name, "memory": memory, "driver": driver, "cuda": re.search(r"release ([\d.]+)", nvcc)[1]}
+
+
+def run(folder, onnxruntime):
+    folder = folder.resolve()
+    if onnxruntime is not None:
+        for library in onnxruntime.glob("libonnxruntime*"):
+            shutil.copy(library, folder / "command" / library.name)
+    record = {"sources_sha256": sources_sha256(), "date": datetime.date.today().isoformat(), "machine": machine()}
+    build(folder)
+    record["times"] = measure()
+    record["kernels"] = test_kernels()
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        sanitizers = threads.map(sanitize, ("memcheck", "racecheck", "initcheck"))
+        record["onnxruntime"] = onnxruntime_version(folder)
+        record["models"] = verify_models(folder)
+        record["sanitizers"] = list(sanitizers)
+    parts = [record["kernels"], *record["models"], *record["sanitizers"]]
+    record["passed"] = all(part["failed"] == 0 and part["passed"] > 0 for part in parts)
+    name = re.sub(r"[^a-z0-9]+", "-", record["machine"]["gpu"].lower())
+    target = CUSTOM_OPS / "measured" / f"{name}.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps(record, indent=2) + "\n")
+    print(f"{'passed' if record['passed'] else 'FAILED'}: {target.relative_to(ROOT)}")
+    return record["passed"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=["prepare", "run", "all", "sources"], help="sources prints the hash alone")
+    parser.add_argument("folder", type=pathlib.Path, nargs="?", default=ROOT / "artifacts" / "check-gpu")
+    parser.add_argument("--onnxruntime", type=pathlib.Path, metavar="FOLDER", help="ONNX Runtime's CUDA libraries")
+    parser.add_argument("--package", default="Microsoft.ML.OnnxRuntime.Gpu", help="the package of prepare")
+    arguments = parser.parse_args()
+    if arguments.step == "sources":
+        print(sources_sha256())
+    if arguments.step in ("prepare", "all"):
+        prepare(arguments.folder, arguments.package)
+    if arguments.step in ("run", "all"):
+        sys.exit(0 if run(arguments.folder, arguments.onnxruntime) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+// Times the whole operator on a CUDA device at the sizes of a Bamba-9B layer, as a model runs it:
+// inside a CUDA graph, with the buffers of several layers in rotation, so that no layer finds its
+// own in the cache. Prints a JSON array.
+//
+//   kernel_times_cuda [REPLAYS]
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "cases.h"
+#include "cuda/mamba2_chunk_scan_cuda.h"
+#include "device_tensors.h"
+
+namespace bamba::tests {
+namespace {
+
+// Rows and tokens of a call, and how many layers' buffers are in rotation.
+struct Timing {
+  int64_t batch;
+  int64_t length;
+  int layers;
+};
+
+Case Bamba9BLayer(DataType type, const Timing& timing) {
+  Case row;
+  Mamba2Shape& shape = row.shape;
+  shape.data_type = type;
+  shape.num_heads = 128;
+  shape.head_dim = 64;
+  shape.state_size = 128;
+  shape.n_groups = 1;
+  shape.conv_width = 4;
+  shape.chunk_size = 256;
+  shape.norm_group_size = shape.inner();
+  shape.epsilon = 1e-5f;
+  shape.dt_min = 0;
+  shape.dt_max = std::numeric_limits<float>::infinity();
+  SetRows(row, std::vector<int32_t>(timing.batch, static_cast<int32_t>(timing.length)),
+          timing.length);
+  row.in_place = true;
+  return row;
+}
+
+// Milliseconds of one call: the median of the replays.
+double Measure(const Mamba2Shape& shape, const std::vector<std::unique_ptr<DeviceTensors>>& layers,
+               const cuda::Device& device, int replays) {
+  const DeviceBuffer workspace(cuda::Mamba2WorkspaceBytes(shape, device));
+  cudaStream_t stream;
+  cudaGraph_t graph;
+  cudaGraphExec_t replay;
+  cudaEvent_t start;
+  cudaEvent_t end;
+  RequireCuda(cudaStreamCreate(&stream), "stream");
+  RequireCuda(cudaEventCreate(&start), "event");
+  RequireCuda(cudaEventCreate(&end), "event");
+  RequireCuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "capture");
+  for (const auto& layer : layers) {
+    RequireCuda(cuda::Mamba2ChunkScan(shape, layer->tensors(), workspace.data(), device, stream),
+                "Mamba2ChunkScan");
+  }
+  RequireCuda(cudaStreamEndCapture(stream, &graph), "capture");
+  RequireCuda(cudaGraphInstantiate(&replay, graph, 0), "graph");
+  std::vector<double> times;
+  for (int i = 0; i < replays + 3; ++i) {
+    RequireCuda(cudaEventRecord(start, stream), "event");
+    RequireCuda(cudaGraphLaunch(replay, stream), "graph");
+    RequireCuda(cudaEventRecord(end, stream), "event");
+    RequireCuda(cudaStreamSynchronize(stream), "replay");
+    float milliseconds = 0;
+    RequireCuda(cudaEventElapsedTime(&milliseconds, start, end), "event");
+    if (i >= 3) {
+      times.push_back(milliseconds / static_cast<double>(layers.size()));
+    }
+  }
+  cudaGraphExecDestroy(replay);
+  cudaGraphDestroy(graph);
+  cudaEventDestroy(start);
+  cudaEventDestroy(end);
+  cudaStreamDestroy(stream);
+  std::sort(times.begin(), times.end());
+  return times[times.size() / 2];
+}
+
+void Report(const Timing& timing, DataType type, const cuda::Device& device, int replays,
+            bool& first) {
+  Problem problem(Bamba9BLayer(type, timing), 1);
+  std::vector<std::unique_ptr<DeviceTensors>> layers;
+  for (int i = 0; i < timing.layers; ++i) {
+    layers.push_back(std::make_unique<DeviceTensors>(problem.shape(), problem.Tensors()));
+  }
+  const double median = Measure(problem.shape(), layers, device, replays);
+  std::printf(
+      "%s\n  { \"type\": \"%s\", \"batch\": %lld, \"tokens\": %lld, \"layers\": %d, "
+      "\"replays\": %d, \"median_ms\": %.4f }",
+      first ? "[" : ",", type == DataType::kFloat16 ? "float16" : "bfloat16",
+      static_cast<long long>(timing.batch), static_cast<long long>(timing.length), timing.layers,
+      replays, median);
+  std::fflush(stdout);
+  first = false;
+}
+
+}  // namespace
+}  // namespace bamba::tests
+
+int main(int count, char** arguments) {
+  using namespace bamba;
+  using tests::Timing;
+  const int replays = count > 1 ? std::atoi(arguments[1]) : 21;
+  cuda::Device device;
+  tests::RequireCuda(cuda::ReadDevice(0, device), "device 0");
+  bool first = true;
+  for (const Timing& timing : {Timing{1, 512, 29}, Timing{1, 2048, 29}, Timing{1, 8192, 8},
+                               Timing{1, 32768, 4}, Timing{8, 2048, 4}, Timing{1, 1, 29},
+                               Timing{8, 1, 29}, Timing{64, 1, 29}, Timing{256, 1, 12}}) {
+    for (DataType type : {DataType::kBFloat16, DataType::kFloat16}) {
+      tests::Report(timing, type, device, replays, first);
+    }
+  }
+  std::printf("\n]\n");
+  return 0;
+}
