@@ -1,5 +1,6 @@
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Hub;
+using Bamba.Onnx.Sessions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -45,6 +46,9 @@ public sealed record BambaRuntimeOptions
             field = value;
         }
     } = CustomOps.Auto;
+
+    /// <summary>What the graph runs on.</summary>
+    internal ExecutionProvider Provider { get; init; }
 
     /// <summary>Hugging Face's cache, where an id is looked up; by default <c>~/.cache/huggingface/hub</c>.</summary>
     /// <exception cref="ArgumentException">The value is empty.</exception>

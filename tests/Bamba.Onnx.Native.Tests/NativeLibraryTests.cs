@@ -46,7 +46,7 @@ public sealed class NativeLibraryTests(NativeBuild native) : IClassFixture<Nativ
         VerificationReport report = Verifier.Verify(
             ExportedModels.Of(checkpoint),
             checkpoint,
-            CustomOps.FromFile(native.Library),
+            new BambaRuntimeOptions { CustomOps = CustomOps.FromFile(native.Library) },
             TestContext.Current.CancellationToken
         );
         Assert.True(report.Passed, string.Join('\n', report.Checks.Where(check => !check.Passed)));

@@ -14,7 +14,7 @@ public sealed class ParityTests
         Verifier.Verify(
             ExportedModels.Of(checkpoint, options),
             checkpoint,
-            CustomOps.Off,
+            new BambaRuntimeOptions { CustomOps = CustomOps.Off },
             TestContext.Current.CancellationToken
         );
 

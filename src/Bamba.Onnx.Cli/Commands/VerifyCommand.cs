@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Cli.Verification;
+using Bamba.Onnx.Sessions;
 
 namespace Bamba.Onnx.Cli.Commands;
 
@@ -17,11 +18,17 @@ internal static class VerifyCommand
             HelpName = "CASE",
             Required = true,
         };
+        var device = new Option<string>("--device")
+        {
+            Description = "Where the graphs run; cuda needs ONNX Runtime's CUDA build.",
+            DefaultValueFactory = _ => "cpu",
+        }.AcceptOnlyFromAmong("cpu", "cuda");
         Option<CustomOps> ops = OpsArgument.Create();
         var json = new Option<bool>("--json") { Description = "Print the result as JSON." };
         var command = new Command("verify", "Run both graphs against expected values and compare.")
         {
             reference,
+            device,
             ops,
             json,
         };
@@ -34,7 +41,11 @@ internal static class VerifyCommand
                 VerificationReport report = Verifier.Verify(
                     folder,
                     parsed.GetRequiredValue(reference),
-                    parsed.GetRequiredValue(ops),
+                    new BambaRuntimeOptions
+                    {
+                        CustomOps = parsed.GetRequiredValue(ops),
+                        Provider = parsed.GetValue(device) == "cuda" ? ExecutionProvider.Cuda : ExecutionProvider.Cpu,
+                    },
                     cancellationToken
                 );
                 if (parsed.GetValue(json))

@@ -173,7 +173,16 @@ internal abstract class GraphConversation : IDisposable
     }
 
     private static float[] Floats(OrtValue value) =>
-        value.GetTensorTypeAndShape().ElementDataType == TensorElementType.Float16
-            ? Array.ConvertAll(value.GetTensorDataAsSpan<Float16>().ToArray(), half => (float)half)
-            : value.GetTensorDataAsSpan<float>().ToArray();
+        value.GetTensorTypeAndShape().ElementDataType switch
+        {
+            TensorElementType.Float16 => Array.ConvertAll(
+                value.GetTensorDataAsSpan<Float16>().ToArray(),
+                half => (float)half
+            ),
+            TensorElementType.BFloat16 => Array.ConvertAll(
+                value.GetTensorDataAsSpan<BFloat16>().ToArray(),
+                half => (float)half
+            ),
+            _ => value.GetTensorDataAsSpan<float>().ToArray(),
+        };
 }

@@ -13,11 +13,11 @@ internal static class Verifier
     private const string FilesCheck = "files.sha256";
 
     /// <exception cref="BambaFormatException">The folder or the case is missing or damaged.</exception>
-    /// <exception cref="BambaException">The processor's provider does not run the folder's element type.</exception>
+    /// <exception cref="BambaException">The provider is missing, or does not run the folder's element type.</exception>
     public static VerificationReport Verify(
         string folder,
         string reference,
-        CustomOps ops,
+        BambaRuntimeOptions options,
         CancellationToken cancellationToken
     )
     {
@@ -26,12 +26,7 @@ internal static class Verifier
         var checks = new List<VerificationCheck> { Files(model) };
         foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
         {
-            using InferenceSession graph = GraphLoader.Load(
-                model,
-                profile,
-                new BambaRuntimeOptions { CustomOps = ops },
-                cancellationToken
-            );
+            using InferenceSession graph = GraphLoader.Load(model, profile, options, cancellationToken);
             GraphSignature signature = GraphSignature.For(model.Config, profile, model.Manifest.GraphOptions);
             var run = new GraphChecks(
                 graph,

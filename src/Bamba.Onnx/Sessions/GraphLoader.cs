@@ -8,7 +8,7 @@ namespace Bamba.Onnx.Sessions;
 internal static class GraphLoader
 {
     /// <exception cref="BambaFormatException">The graph is damaged or ONNX Runtime refuses it.</exception>
-    /// <exception cref="BambaException">The CPU provider does not run the folder's element type.</exception>
+    /// <exception cref="BambaException">The provider is missing, or does not run the folder's element type.</exception>
     /// <exception cref="OperationCanceledException">The loading was cancelled.</exception>
     public static InferenceSession Load(
         ModelFolder folder,
@@ -18,7 +18,7 @@ internal static class GraphLoader
     )
     {
         cancellationToken.ThrowIfCancellationRequested();
-        RequireRunnable(folder.Manifest.Options.Dtype);
+        RequireRunnable(folder.Manifest.Options.Dtype, options.Provider);
         string path = Path.Combine(folder.Path, ModelFiles.Graph(profile));
         RequireUndamaged(folder.Manifest, path);
         using var sessionOptions = new SessionOptions
@@ -27,6 +27,7 @@ internal static class GraphLoader
             // Patterns are kept for ever for each shape of a call, and prompts have as many lengths as there are tokens in a context.
             EnableMemoryPattern = false,
         };
+        Append(options.Provider, sessionOptions);
         Register(options.CustomOps, sessionOptions);
         if (options.Threads is { } threads)
         {
@@ -47,6 +48,27 @@ internal static class GraphLoader
         }
     }
 
+    private static void Append(ExecutionProvider provider, SessionOptions sessionOptions)
+    {
+        if (provider == ExecutionProvider.Cpu)
+        {
+            return;
+        }
+        try
+        {
+            using var cuda = new OrtCUDAProviderOptions();
+            cuda.UpdateOptions(new Dictionary<string, string> { ["use_tf32"] = "0" });
+            sessionOptions.AppendExecutionProvider_CUDA(cuda);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw new BambaException(
+                $"expected ONNX Runtime's CUDA provider, found none that loads (package Microsoft.ML.OnnxRuntime.Gpu, CUDA 13, cuDNN 9): {e.Message}",
+                e
+            );
+        }
+    }
+
     private static void Register(CustomOps ops, SessionOptions sessionOptions)
     {
         if (ops.Find() is not { } library)
@@ -63,9 +85,9 @@ internal static class GraphLoader
         }
     }
 
-    private static void RequireRunnable(ElementType dtype)
+    private static void RequireRunnable(ElementType dtype, ExecutionProvider provider)
     {
-        if (dtype == ElementType.BFloat16)
+        if (dtype == ElementType.BFloat16 && provider == ExecutionProvider.Cpu)
         {
             throw new BambaException(
                 "ONNX Runtime's CPU provider does not run bfloat16 (bf16) models: export with --dtype f32 or --dtype f16, or run on CUDA"
