@@ -60,7 +60,7 @@ void* FindEntry(const std::filesystem::path& path, std::string& problem) {
 
 const CudaScan& LoadCudaScan() {
   // Stays loaded: kernels hold what it gave. A load that failed is tried again by the next kernel.
-  static const CudaScan& scan = [&]() -> const CudaScan& {
+  static const CudaScan* const scan = [] {
     const std::filesystem::path path = ThisLibrary().parent_path() / kFileName;
     std::string problem;
     void* entry = FindEntry(path, problem);
@@ -68,9 +68,9 @@ const CudaScan& LoadCudaScan() {
       throw std::runtime_error("Mamba2ChunkScan: the CUDA provider needs " + path.string() + ": " +
                                problem);
     }
-    return *reinterpret_cast<CudaScanEntry>(entry)();
+    return reinterpret_cast<CudaScanEntry>(entry)();
   }();
-  return scan;
+  return *scan;
 }
 
 }  // namespace bamba::ops

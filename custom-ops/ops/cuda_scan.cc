@@ -51,8 +51,8 @@ const char* Run(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* wo
   if (const char* problem = Read(ordinal, device)) {
     return problem;
   }
-  return Problem(cuda::Mamba2ChunkScan(shape, tensors, workspace, device,
-                                       static_cast<cudaStream_t>(stream)));
+  return Problem(
+      cuda::Mamba2ChunkScan(shape, tensors, workspace, device, static_cast<cudaStream_t>(stream)));
 }
 
 }  // namespace

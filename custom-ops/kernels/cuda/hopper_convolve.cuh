@@ -12,58 +12,17 @@ namespace bamba::cuda::hopper {
 constexpr int kWarpTokens = kChunk / (kWarpgroup / 32);
 constexpr int kWarpPieces = kWarpTokens / 8;
 
-// Copies of u from zxbcdt to shared memory, 16 bytes a piece, a row of the tile a token.
-template <typename T>
-struct InputCopy {
-  static constexpr int kPieces = kHeadDim * 2 / 16;
-  static constexpr int kRowsAtOnce = kWarpgroup / kPieces;
-
-  const T* source;  // this thread's piece of its first row's token in the first chunk
-  int64_t stride;
-  int length;
-  int row;
-  int offset;  // in the tile
-
-  __device__ InputCopy(const Block& block, const Sequence& sequence, int thread)
-      : source(static_cast<const T*>(block.call.tensors.zxbcdt) +
-               (sequence.first_token + thread / kPieces) * block.call.shape.projected() +
-               block.call.shape.inner() + block.head * kHeadDim + thread % kPieces * 8),
-        stride(block.call.shape.projected()),
-        length(static_cast<int>(sequence.length)),
-        row(thread / kPieces),
-        offset(thread * 16) {}
-
-  // Begins a chunk's copies; one group of them, which may be empty. Tokens that the sequence does
-  // not have become zeros.
-  __device__ void Begin(uint32_t tile, int start) const {
-    if (start < length) {
-      const T* token = source + start * stride;
-#pragma unroll
-      for (int i = 0; i < kChunk / kRowsAtOnce; ++i) {
-        const bool real = start + row + i * kRowsAtOnce < length;
-        CopyPiece<16>(tile + kHalo * kRowBytes + offset + i * kWarpgroup * 16,
-                      real ? token : source, real);
-        token += kRowsAtOnce * stride;
-      }
-      if (row < kHalo) {
-        const bool real = start > 0;
-        CopyPiece<16>(tile + offset, real ? source + (start - kHalo) * stride : source, real);
-      }
-    }
-    CommitCopies();
-  }
-};
-
-// The tokens before the sequence, from the past conv state.
+// The tokens before the sequence: as many as the past conv state has, zeros before them.
 template <typename T>
 __device__ inline void LoadPast(const Block& block, const Sequence& sequence, int thread,
                                 char* tile) {
   const int taps = static_cast<int>(block.call.shape.conv_width) - 1;
-  for (int i = thread; i < taps * kHeadDim; i += kWarpgroup) {
+  for (int i = thread; i < kHalo * kHeadDim; i += kWarpgroup) {
     const int channel = i % kHeadDim;
     const int back = i / kHeadDim + 1;
     reinterpret_cast<T*>(tile)[(kHalo - back) * kHeadDim + channel] =
-        ConvInput<T>(block.call, sequence, block.head * kHeadDim + channel, -back);
+        back <= taps ? ConvInput<T>(block.call, sequence, block.head * kHeadDim + channel, -back)
+                     : FromFloat<T>(0);
   }
 }
 
@@ -150,6 +109,26 @@ __device__ inline void SyncConvolvers() {
   asm volatile("bar.sync 1, %0;" ::"n"(kWarpgroup) : "memory");
 }
 
+// Writes the rows of a tile that no copy brings: before the sequence's first token what the past
+// conv state holds, past its last one zeros.
+template <typename T>
+__device__ inline void FillEnds(const Block& block, const Sequence& sequence, int start, int thread,
+                                char* tile) {
+  const int end = static_cast<int>(sequence.length) - start;
+  if (start > 0 && end >= kChunk) {
+    return;
+  }
+  if (start == 0) {
+    LoadPast<T>(block, sequence, thread, tile);
+  }
+  for (int i = thread; i < (kChunk - end) * (kRowBytes / 4); i += kWarpgroup) {
+    reinterpret_cast<uint32_t*>(tile + (kHalo + end) * kRowBytes)[i] = 0;
+  }
+  // Copies will write here again.
+  FenceAsyncProxy();
+  SyncConvolvers();
+}
+
 template <typename T>
 __device__ inline void ConvolveRole(const Block& block) {
   const int thread = threadIdx.x % kWarpgroup;
@@ -165,33 +144,20 @@ __device__ inline void ConvolveRole(const Block& block) {
   Ring<kDecayDepth> decays;
   Ring<kChannelDepth> channels;
   block.ForEachSequence([&](const Sequence& sequence, int64_t, int chunks) {
-    const InputCopy<T> copy(block, sequence, thread);
-    Ring<kInputDepth> coming = inputs;
-    for (int ahead = 0; ahead != kInputDepth - 1; ++ahead) {
-      copy.Begin(SharedAddress(block.InputBuffer(coming.index)), ahead * kChunk);
-      coming.Next();
-    }
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      WaitCopies<kInputDepth - 2>();
-      if (chunk == 0) {
-        SyncConvolvers();
-        LoadPast<T>(block, sequence, thread, block.InputBuffer(inputs.index));
-      }
-      SyncConvolvers();
-      copy.Begin(SharedAddress(block.InputBuffer(coming.index)),
-                 (chunk + kInputDepth - 1) * kChunk);
-
+      WaitFull(barriers.input_full[inputs.index], inputs.parity);
+      FillEnds<T>(block, sequence, chunk * kChunk, thread, block.InputBuffer(inputs.index));
       WaitFull(barriers.decay_full[decays.index], decays.parity);
       PairRows plain;
       PairRows weighted;
       ConvolveChannels<T>(pair, block.InputBuffer(inputs.index), lane, warp * kWarpTokens,
                           block.DecayBuffer(decays.index).weight, plain, weighted);
+      ArriveWarp(barriers.input_empty[inputs.index]);
       WaitEmpty(barriers.channel_empty[channels.index], channels.parity);
       char* tiles = block.ChannelBuffer(channels.index);
       StoreRows(tiles + ChannelTile::kX, row, warp * kWarpPieces, plain);
       StoreRows(tiles + ChannelTile::kWeighted, row, warp * kWarpPieces, weighted);
       ArriveWarpWritten(barriers.channel_full[channels.index]);
-      coming.Next();
       inputs.Next();
       decays.Next();
       channels.Next();

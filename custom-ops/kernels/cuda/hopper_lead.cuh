@@ -129,15 +129,45 @@ __device__ inline void LeadRole(const Block& block) {
   });
 }
 
-// The copy role, of which one thread does the work.
-__device__ inline void CopyRole(const Block& block, const char* tiles) {
+// Begins the copy of a chunk's inputs u and of the three tokens before them into the ring's next
+// buffer. Tokens that are not the sequence's come along, or zeros: FillEnds puts that right.
+__device__ inline void BeginInputs(const Block& block, const CUtensorMap& inputs, int64_t token,
+                                   Ring<kInputDepth>& ring) {
+  if (threadIdx.x % 32 == 0) {
+    Barriers& barriers = block.barriers();
+    WaitEmpty(barriers.input_empty[ring.index], ring.parity);
+    const uint32_t full = SharedAddress(&barriers.input_full[ring.index]);
+    ArriveExpecting(full, InputTile::kBytes);
+    CopyBoxToShared(SharedAddress(block.InputBuffer(ring.index)), inputs,
+                    static_cast<int>(block.call.shape.inner()) + block.head * kHeadDim,
+                    static_cast<int>(token) - kHalo, full);
+  }
+  __syncwarp();
+  ring.Next();
+}
+
+// The copy role. Inputs come a chunk before the group's tiles, which wait for a later station.
+__device__ inline void CopyRole(const Block& block, const char* tiles,
+                                const CUtensorMap& input_map) {
   const int64_t stride = block.call.shape.n_groups * GroupTile::kBytes;
   const char* group_tiles = tiles + block.group * static_cast<int64_t>(GroupTile::kBytes);
   Barriers& barriers = block.barriers();
   Ring<kGroupDepth> groups;
-  WaitForKernelBefore();
-  block.ForEachSequence([&](const Sequence&, int64_t first_tile, int chunks) {
+  Ring<kInputDepth> inputs;
+  bool waited = false;
+  block.ForEachSequence([&](const Sequence& sequence, int64_t first_tile, int chunks) {
+    if (chunks > 0) {
+      BeginInputs(block, input_map, sequence.first_token, inputs);
+    }
+    if (!waited) {
+      // The tiles are the kernel before's; inputs are not.
+      WaitForKernelBefore();
+      waited = true;
+    }
     for (int chunk = 0; chunk < chunks; ++chunk, groups.Next()) {
+      if (chunk + 1 < chunks) {
+        BeginInputs(block, input_map, sequence.first_token + (chunk + 1) * kChunk, inputs);
+      }
       if (threadIdx.x % 32 == 0) {
         WaitEmpty(barriers.group_empty[groups.index], groups.parity);
         const uint32_t full = SharedAddress(&barriers.group_full[groups.index]);

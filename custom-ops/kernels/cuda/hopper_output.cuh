@@ -83,11 +83,12 @@ class GateCopy {
 };
 
 // The chunk's products of tokens with tokens, (C Bᵀ) exp(cs_l - cs_s) dt_s at and below the
-// diagonal, as the left operand. A warp has 16 tokens l, and of the tokens s the blocks 0 ... warp:
-// only the last of them needs an exponential for each of its elements.
+// diagonal, and D added on it, as the left operand: where D x and a token's own share nearly
+// cancel, it is their sum that is rounded. A warp has 16 tokens l, and of the tokens s the blocks 0
+// ... warp: only the last of them needs an exponential for each of its elements.
 template <typename T>
 __device__ inline void WeighScores(const OutputPlace& place, const Decays& decays,
-                                   const char* scores, uint32_t (&operand)[4][4]) {
+                                   const char* scores, float d, uint32_t (&operand)[4][4]) {
   const int w = place.warp;
   const float4* blocks = reinterpret_cast<const float4*>(scores) + w * (w + 1) / 2 * 64 +
                          static_cast<int>(threadIdx.x) % 32;
@@ -119,7 +120,7 @@ __device__ inline void WeighScores(const OutputPlace& place, const Decays& decay
     const float2 dt = pair(decays.dt, s);
     const auto weigh = [&](float value, int row, int at, float cs_s, float dt_s) {
       const float weighed = value * (Exp2(cs[row] - cs_s) * dt_s);
-      return at <= place.rows[row] ? weighed : 0;
+      return at < place.rows[row] ? weighed : at == place.rows[row] ? weighed + d : 0;
     };
     diagonal[2 * half] =
         Pack<T>(weigh(score.x, 0, s, before.x, dt.x), weigh(score.y, 0, s + 1, before.y, dt.y));
@@ -170,29 +171,11 @@ __device__ inline void FinishProducts(float (&sums)[32]) {
   Pin(sums);
 }
 
-// x of the thread's part: x[j][half] are two neighbours of columns 8 j.
-__device__ inline void LoadChannels(const OutputPlace& place, const char* channels,
-                                    uint32_t (&x)[8][2]) {
-  const int lane = threadIdx.x % 32;
-  const uint32_t tile = SharedAddress(channels + ChannelTile::kX);
-#pragma unroll
-  for (int j = 0; j < 8; j += 2) {
-    uint32_t words[4];
-    const int row = 8 * (j + lane / 16) + lane % 8;
-    LoadMatricesTransposed(words, tile + PieceOffset(row, 2 * place.warp + lane / 8 % 2));
-    x[j][0] = words[0];
-    x[j][1] = words[1];
-    x[j + 1][0] = words[2];
-    x[j + 1][1] = words[3];
-  }
-}
-
-// Adds D x, gates and stores. `target` is where r of the thread's first row and channels goes, rows
-// of `inner`; tokens past `left` are not stored.
+// Gates and stores. `target` is where r of the thread's first row and channels goes, rows of
+// `inner`; tokens past `left` are not stored.
 template <typename T>
 __device__ inline void StoreGated(const OutputPlace& place, const float (&sums)[32],
-                                  const uint32_t (&x)[8][2], const GateCopy<T>& gate, float d,
-                                  float* target, int64_t inner, int left) {
+                                  const GateCopy<T>& gate, float* target, int64_t inner, int left) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     float* token = target + half * 8 * inner;
@@ -200,16 +183,11 @@ __device__ inline void StoreGated(const OutputPlace& place, const float (&sums)[
     for (int i = 0; i < 4; ++i) {
       const uint2 words = gate.Load(place, half, i);
       const float2 z[2] = {Unpack<T>(words.x), Unpack<T>(words.y)};
-      float r[4];
-#pragma unroll
-      for (int odd = 0; odd < 2; ++odd) {
-        const int j = 2 * i + odd;
-        const float2 skip = Unpack<T>(x[j][half]);
-        r[odd] = (sums[4 * j + 2 * half] + d * skip.x) * FastSilu(odd ? z[0].y : z[0].x);
-        r[2 + odd] = (sums[4 * j + 2 * half + 1] + d * skip.y) * FastSilu(odd ? z[1].y : z[1].x);
-      }
+      const float* sum = &sums[8 * i + 2 * half];
+      const float4 r = make_float4(sum[0] * FastSilu(z[0].x), sum[4] * FastSilu(z[0].y),
+                                   sum[1] * FastSilu(z[1].x), sum[5] * FastSilu(z[1].y));
       if (place.rows[half] < left) {
-        *reinterpret_cast<float4*>(token + 16 * i) = make_float4(r[0], r[1], r[2], r[3]);
+        *reinterpret_cast<float4*>(token + 16 * i) = r;
       }
     }
   }
@@ -246,7 +224,7 @@ __device__ inline void OutputRole(const Block& block, int turn, float* gated) {
       WaitFull(barriers.channel_full[channels.index], channels.parity);
       WaitFull(barriers.group_full[groups.index], groups.parity);
       uint32_t operand[4][4];
-      WeighScores<T>(place, decays, group + GroupTile::kScores, operand);
+      WeighScores<T>(place, decays, group + GroupTile::kScores, d, operand);
       const float carried[2] = {decays.carried[place.rows[0]], decays.carried[place.rows[1]]};
       ArriveWarp(barriers.decay_empty[decay.index]);
 
@@ -261,14 +239,12 @@ __device__ inline void OutputRole(const Block& block, int turn, float* gated) {
         sums[i] *= carried[i / 2 % 2];
       }
       BeginInside<T>(sums, operand, channel);
-      uint32_t x[8][2];
-      LoadChannels(place, channel, x);
       FinishProducts(sums);
       ArriveWarp(barriers.channel_empty[channels.index]);
       WaitCopies<0>();
       __syncwarp();
       const int start = chunk * kChunk;
-      StoreGated<T>(place, sums, x, gate, d, target, inner, gate.length() - start);
+      StoreGated<T>(place, sums, gate, target, inner, gate.length() - start);
       __syncwarp();
       gate.Begin(start + kOutputs * kChunk);
       target += kOutputs * kChunk * inner;

@@ -3,7 +3,7 @@
 // A block walks over the chunks of one head, sequence by sequence. Its warps have roles for life:
 //
 //   lead      one warp, ahead of the others: dt and the decays that follow from it
-//   copy      one warp: brings the group's tiles (B, C, C Bᵀ) of coming chunks
+//   copy      one warp: brings the group's tiles (B, C, C Bᵀ) and the inputs of coming chunks
 //   convolve  one warpgroup: x after convolution and SiLU
 //   state     one warpgroup: the state, in registers; its value before each chunk is an operand
 //   output    two warpgroups, in turn: r, y before the norm
@@ -41,7 +41,7 @@ struct Decays {
                            // before the border
 };
 
-// The inputs u of a chunk and of the three tokens before it.
+// The inputs u of a chunk and of the three tokens before it, a row of 128 bytes a token.
 struct InputTile {
   static constexpr int kRows = kChunk + kHalo;
   static constexpr int kBytes = kRows * kHeadDim * 2;
@@ -81,6 +81,8 @@ constexpr int kChannelDepth = 2;
 struct Barriers {
   uint64_t group_full[kGroupDepth];
   uint64_t group_empty[kGroupDepth];
+  uint64_t input_full[kInputDepth];
+  uint64_t input_empty[kInputDepth];
   uint64_t decay_full[kDecayDepth];
   uint64_t decay_empty[kDecayDepth];
   uint64_t channel_full[kChannelDepth];
@@ -175,6 +177,10 @@ __device__ inline void InitBarriers(Barriers& barriers) {
   for (int i = 0; i < kGroupDepth; ++i) {
     InitBarrier(SharedAddress(&barriers.group_full[i]), 1);
     InitBarrier(SharedAddress(&barriers.group_empty[i]), 2 * kWarps);
+  }
+  for (int i = 0; i < kInputDepth; ++i) {
+    InitBarrier(SharedAddress(&barriers.input_full[i]), 1);
+    InitBarrier(SharedAddress(&barriers.input_empty[i]), kWarps);
   }
   for (int i = 0; i < kChannelDepth; ++i) {
     InitBarrier(SharedAddress(&barriers.channel_full[i]), kWarps);

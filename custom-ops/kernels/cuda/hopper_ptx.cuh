@@ -5,6 +5,7 @@
 #ifndef BAMBA_KERNELS_CUDA_HOPPER_PTX_CUH_
 #define BAMBA_KERNELS_CUDA_HOPPER_PTX_CUH_
 
+#include <cuda.h>
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
@@ -107,6 +108,17 @@ __device__ inline void CopyToShared(uint32_t target, const void* source, uint32_
       "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
           "r"(target),
       "l"(source), "r"(bytes), "r"(barrier)
+      : "memory");
+}
+
+// A box of a matrix of which the map tells the shape, from a column and row on; zeros outside of
+// it.
+__device__ inline void CopyBoxToShared(uint32_t target, const CUtensorMap& map, int column, int row,
+                                       uint32_t barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, "
+      "%3}], [%4];" ::"r"(target),
+      "l"(&map), "r"(column), "r"(row), "r"(barrier)
       : "memory");
 }
 

@@ -18,10 +18,39 @@ namespace bamba::cuda {
 namespace hopper {
 namespace {
 
+// zxbcdt as a matrix of tokens, of which the scan copies boxes: a chunk's channels of a head.
+cudaError_t MapInputs(const Call& call, CUtensorMap& map) {
+  static const auto encode = [] {
+    void* function = nullptr;
+    cudaDriverEntryPointQueryResult found = {};
+    cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault,
+                                     &found);
+    return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
+  }();
+  if (encode == nullptr) {
+    return cudaErrorNotSupported;
+  }
+  const Mamba2Shape& shape = call.shape;
+  const cuuint64_t sizes[] = {static_cast<cuuint64_t>(shape.projected()),
+                              static_cast<cuuint64_t>(shape.batch * shape.length)};
+  const cuuint64_t row_bytes[] = {sizes[0] * 2};
+  const cuuint32_t box[] = {kHeadDim, InputTile::kRows};
+  const cuuint32_t steps[] = {1, 1};
+  const CUresult result =
+      encode(&map,
+             shape.data_type == DataType::kFloat16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16
+                                                   : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+             2, const_cast<void*>(call.tensors.zxbcdt), sizes, row_bytes, box, steps,
+             CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE,
+             CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
+}
+
 // Blocks (head, sequences).
 template <typename T>
 __global__ void __launch_bounds__(kScanThreads, 1)
-    ScanKernel(Call call, const char* tiles, float* gated) {
+    ScanKernel(const __grid_constant__ Call call, const __grid_constant__ CUtensorMap inputs,
+               const char* tiles, float* gated) {
   extern __shared__ char memory[];
   LetKernelAfterStart();
   const int head = blockIdx.x;
@@ -41,7 +70,7 @@ __global__ void __launch_bounds__(kScanThreads, 1)
   } else if (Uniform(threadIdx.x % kWarpgroup / 32) == 0) {
     LeadRole<T>(block);
   } else {
-    CopyRole(block, tiles);
+    CopyRole(block, tiles, inputs);
   }
 }
 
@@ -77,6 +106,10 @@ cudaError_t HopperScan(const Call& call, void* scratch, float* gated, const Devi
       error != cudaSuccess) {
     return error;
   }
+  CUtensorMap inputs;
+  if (cudaError_t error = hopper::MapInputs(call, inputs); error != cudaSuccess) {
+    return error;
+  }
   Launch scan;
   // No more blocks than run at once: each goes on to further sequences.
   const int64_t rows = std::max<int64_t>(1, device.multiprocessors / shape.num_heads);
@@ -86,7 +119,7 @@ cudaError_t HopperScan(const Call& call, void* scratch, float* gated, const Devi
   scan.shared_bytes = hopper::kScanBytes;
   scan.stream = stream;
   scan.overlaps = true;
-  return Start(scan, hopper::ScanKernel<T>, call, tiles, gated);
+  return Start(scan, hopper::ScanKernel<T>, call, inputs, tiles, gated);
 }
 
 template cudaError_t HopperScan<__half>(const Call&, void*, float*, const Device&, cudaStream_t);
