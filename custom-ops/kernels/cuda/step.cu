@@ -71,7 +71,8 @@ __device__ float ConvolveChannel(const Call& call, const Sequence& sequence, int
   return RoundTo<T>(Silu(sum));
 }
 
-// x, B and C of the token; x's conv state moves on, that of B and C stays for other heads.
+// x, B and C of the token; x's conv state moves on, that of B and C stays for other heads. Of a row
+// without a token it reads what stands there: so nothing waits for the row's length.
 template <typename T>
 __device__ void ConvolveToken(const Call& call, const Sequence& sequence, int64_t head,
                               const Inputs& inputs) {
@@ -89,7 +90,7 @@ __device__ void ConvolveToken(const Call& call, const Sequence& sequence, int64_
       channel = shape.inner() + group * n + (i - p);
       target = inputs.b + (i - p);
     }
-    *target = ConvolveChannel<T>(call, sequence, channel, i < p);
+    *target = ConvolveChannel<T>(call, sequence, channel, i < p && sequence.length > 0);
   }
 }
 
@@ -120,16 +121,27 @@ __device__ float Advance(float* piece, float decay, float x, const float* b, con
   return sum;
 }
 
+// Neighbours in the state.
 template <int kVector>
 struct alignas(4 * kVector) Piece {
   float elements[kVector];
+
+  // What is stored is not read again in this step, and need not displace what is.
+  __device__ void Store(float* target) const {
+    if constexpr (kVector == 4) {
+      __stcs(reinterpret_cast<float4*>(target),
+             make_float4(elements[0], elements[1], elements[2], elements[3]));
+    } else {
+      __stcs(target, elements[0]);
+    }
+  }
 };
 
 // Blocks (head, row). kVector floats are loaded at once; kPasses rows a lane group and kPieces
 // pieces a row are kept in registers from the kernel's start, or none where kPasses is 0 and the
 // state is of any size.
 template <typename T, int kVector, int kPasses, int kPieces>
-__global__ void __launch_bounds__(kThreads, 4) StepKernel(Call call, float* gated) {
+__global__ void __launch_bounds__(kThreads, 3) StepKernel(Call call, float* gated) {
   extern __shared__ float4 memory[];
   const Mamba2Shape& shape = call.shape;
   const Inputs inputs(reinterpret_cast<float*>(memory), shape);
@@ -156,10 +168,6 @@ __global__ void __launch_bounds__(kThreads, 4) StepKernel(Call call, float* gate
       }
     }
   }
-  if (sequence.length == 0) {
-    KeepStates<T>(call, sequence, head);
-    return;
-  }
   ConvolveToken<T>(call, sequence, head, inputs);
   const T* token =
       static_cast<const T*>(call.tensors.zxbcdt) + sequence.first_token * shape.projected();
@@ -167,6 +175,10 @@ __global__ void __launch_bounds__(kThreads, 4) StepKernel(Call call, float* gate
                             call.tensors.dt_bias[head], shape.dt_min, shape.dt_max);
   const float decay = expf(-expf(call.tensors.a_log[head]) * dt);
   const float d = call.tensors.d[head];
+  if (sequence.length == 0) {
+    KeepStates<T>(call, sequence, head);
+    return;
+  }
   __syncthreads();
 
 #pragma unroll
@@ -183,14 +195,14 @@ __global__ void __launch_bounds__(kThreads, 4) StepKernel(Call call, float* gate
         const int column = first_column + i * kLanes * kVector;
         sum += Advance<kVector>(held[pass][i].elements, decay, dt * x, inputs.b + column,
                                 inputs.c + column);
-        *reinterpret_cast<P*>(present + row * n + column) = held[pass][i];
+        held[pass][i].Store(present + row * n + column);
       }
     } else if (row < p) {
       for (int column = first_column; column < n; column += kLanes * kVector) {
         P piece = *reinterpret_cast<const P*>(past + row * n + column);
         sum +=
             Advance<kVector>(piece.elements, decay, dt * x, inputs.b + column, inputs.c + column);
-        *reinterpret_cast<P*>(present + row * n + column) = piece;
+        piece.Store(present + row * n + column);
       }
     }
     for (int lanes = kLanes / 2; lanes > 0; lanes /= 2) {
