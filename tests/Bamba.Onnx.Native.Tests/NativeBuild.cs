@@ -1,72 +1,40 @@
-using System.ComponentModel;
 using System.Diagnostics;
-using System.Reflection;
+using System.Globalization;
 using Bamba.Onnx.Testing;
 
 namespace Bamba.Onnx.Native.Tests;
 
-/// <summary>The native library and its tests, built once with what CMake finds on this machine.</summary>
-public sealed class NativeBuild : IAsyncLifetime
+/// <summary>What the build of this project made of the native sources: the library, and the folder that tests are built in.</summary>
+internal static class NativeBuild
 {
     private const string Preset = "release";
+    private const string Configuration = "Release";
 
-    private bool isBuilt;
+    private static readonly string Beside = Path.Combine(AppContext.BaseDirectory, CustomOps.FileName);
 
-    /// <summary>The library.</summary>
-    public string Library
+    /// <summary>The library beside this assembly; a test that asks for it is skipped where none was built.</summary>
+    public static string Library
     {
         get
         {
-            RequireBuilt();
-            return Path.Combine(TestData.Root, "artifacts", "native", Preset, "ops", CustomOps.FileName);
+            Assert.SkipUnless(
+                File.Exists(Beside),
+                "no native library was built: CMake or a C++ compiler was missing, or BuildNative was false"
+            );
+            return Beside;
         }
     }
 
-    public async ValueTask InitializeAsync()
+    /// <summary>Builds the native test programs and runs them; where there is no library they are skipped like it.</summary>
+    public static async Task TestAsync()
     {
-        if (!await IsThereAsync("cmake") || !await IsThereAsync("c++"))
-        {
-            return;
-        }
-        string headers = typeof(NativeBuild)
-            .Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
-            .Single(metadata => metadata.Key == "OnnxRuntimeHeaders")
-            .Value!;
-        await RunAsync("cmake", "--preset", Preset, $"-DBAMBA_ORT_INCLUDE_DIR={headers}");
-        await RunAsync("cmake", "--build", "--preset", Preset, "--parallel");
-        isBuilt = true;
-    }
-
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
-
-    /// <summary>Runs the native test programs.</summary>
-    public async Task TestAsync()
-    {
-        RequireBuilt();
-        await RunAsync("ctest", "--preset", Preset);
-    }
-
-    private void RequireBuilt() => Assert.SkipUnless(isBuilt, "no cmake and C++ compiler here");
-
-    private static async Task<bool> IsThereAsync(string tool)
-    {
-        try
-        {
-            return (await StartAsync(tool, "--version")).ExitCode == 0;
-        }
-        catch (Win32Exception)
-        {
-            return false;
-        }
+        _ = Library;
+        string processors = Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture);
+        await RunAsync("cmake", "--build", "--preset", Preset, "--config", Configuration, "--parallel", processors);
+        await RunAsync("ctest", "--preset", Preset, "--build-config", Configuration);
     }
 
     private static async Task RunAsync(string tool, params string[] arguments)
-    {
-        (int exitCode, string output) = await StartAsync(tool, arguments);
-        Assert.True(exitCode == 0, $"{tool} {string.Join(' ', arguments)} ended with {exitCode}:\n{output}");
-    }
-
-    private static async Task<(int ExitCode, string Output)> StartAsync(string tool, params string[] arguments)
     {
         var start = new ProcessStartInfo(tool, arguments)
         {
@@ -79,6 +47,9 @@ public sealed class NativeBuild : IAsyncLifetime
         Task<string> output = process.StandardOutput.ReadToEndAsync(cancellationToken);
         Task<string> errors = process.StandardError.ReadToEndAsync(cancellationToken);
         await process.WaitForExitAsync(cancellationToken);
-        return (process.ExitCode, await output + await errors);
+        Assert.True(
+            process.ExitCode == 0,
+            $"{tool} {string.Join(' ', arguments)} ended with {process.ExitCode}:\n{await output}{await errors}"
+        );
     }
 }

@@ -7,12 +7,16 @@ using Bamba.Onnx.Testing;
 
 namespace Bamba.Onnx.Native.Tests;
 
-public sealed class NativeLibraryTests(NativeBuild native) : IClassFixture<NativeBuild>
+public sealed class NativeLibraryTests
 {
     public static TheoryData<string> Cases => [.. TestData.CaseNames];
 
     [Fact]
-    public Task Kernels_agree_with_their_scalar_twin() => native.TestAsync();
+    public Task Kernels_agree_with_their_scalar_twin() => NativeBuild.TestAsync();
+
+    [Fact]
+    public void The_library_beside_an_application_is_taken_unasked() =>
+        Assert.Equal(NativeBuild.Library, CustomOps.Auto.Find());
 
     [Theory]
     [MemberData(nameof(Cases))]
@@ -28,7 +32,7 @@ public sealed class NativeLibraryTests(NativeBuild native) : IClassFixture<Nativ
     {
         string folder = ExportedModels.Of(TestData.TinyShakespeare, new ExportOptions { Dtype = dtype });
         string expected = await WriteAsync(folder, CustomOps.Off);
-        Assert.Equal(expected, await WriteAsync(folder, CustomOps.FromFile(native.Library)));
+        Assert.Equal(expected, await WriteAsync(folder, CustomOps.FromFile(NativeBuild.Library)));
     }
 
     private static async Task<string> WriteAsync(string folder, CustomOps ops)
@@ -41,12 +45,12 @@ public sealed class NativeLibraryTests(NativeBuild native) : IClassFixture<Nativ
         );
     }
 
-    private void AssertPassed(string checkpoint)
+    private static void AssertPassed(string checkpoint)
     {
         VerificationReport report = Verifier.Verify(
             ExportedModels.Of(checkpoint),
             checkpoint,
-            new BambaRuntimeOptions { CustomOps = CustomOps.FromFile(native.Library) },
+            new BambaRuntimeOptions { CustomOps = CustomOps.FromFile(NativeBuild.Library) },
             TestContext.Current.CancellationToken
         );
         Assert.True(report.Passed, string.Join('\n', report.Checks.Where(check => !check.Passed)));
