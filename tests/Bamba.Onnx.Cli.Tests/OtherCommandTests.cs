@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Bamba.Onnx.Exporter;
 using Bamba.Onnx.Testing;
 
@@ -161,6 +162,34 @@ public sealed class OtherCommandTests
         Assert.Contains("8, attention in 2, 5", run.Out);
         Assert.Contains("ONNX Runtime 1.20.0 or newer", run.Out);
         Assert.DoesNotContain("\u001b", run.Out);
+    }
+
+    [Fact]
+    public async Task Inspect_tells_what_would_compute_the_scan()
+    {
+        string model = ExportedModels.Of(TestData.TinyShakespeare);
+        // No library lies beside the tests, and inspect loads none: any file does for one.
+        string library = typeof(CustomOps).Assembly.Location;
+        foreach ((string ops, string expected) in new[] { ("auto", "function body"), (library, library) })
+        {
+            using var json = JsonDocument.Parse((await CliRun.Of("inspect", model, "--ops", ops, "--json")).Out);
+            Assert.Equal(expected, json.RootElement.GetProperty("scan").GetString());
+            string text = (await CliRun.Of("inspect", model, "--ops", ops)).Out;
+            Assert.Matches($"(?m)^scan +{Regex.Escape(expected)} *$", text);
+        }
+    }
+
+    [Fact]
+    public async Task Inspect_of_a_library_that_is_not_there_is_bad_input()
+    {
+        CliRun run = await CliRun.Of(
+            "inspect",
+            ExportedModels.Of(TestData.TinyShakespeare),
+            "--ops",
+            "no-such-library"
+        );
+        Assert.Equal((3, ""), (run.ExitCode, run.Out));
+        Assert.Contains("no-such-library", run.Error);
     }
 
     [Fact]

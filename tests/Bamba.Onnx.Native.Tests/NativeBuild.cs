@@ -12,13 +12,16 @@ internal static class NativeBuild
 
     private static readonly string Beside = Path.Combine(AppContext.BaseDirectory, CustomOps.FileName);
 
+    /// <summary>Whether the build made a library.</summary>
+    public static bool HasLibrary => File.Exists(Beside);
+
     /// <summary>The library beside this assembly; a test that asks for it is skipped where none was built.</summary>
     public static string Library
     {
         get
         {
             Assert.SkipUnless(
-                File.Exists(Beside),
+                HasLibrary,
                 "no native library was built: CMake or a C++ compiler was missing, or BuildNative was false"
             );
             return Beside;

@@ -1,3 +1,4 @@
+using Bamba.Onnx.Cli.Inspection;
 using Bamba.Onnx.Cli.Verification;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
@@ -15,8 +16,12 @@ public sealed class NativeLibraryTests
     public Task Kernels_agree_with_their_scalar_twin() => NativeBuild.TestAsync();
 
     [Fact]
-    public void The_library_beside_an_application_is_taken_unasked() =>
-        Assert.Equal(NativeBuild.Library, CustomOps.Auto.Find());
+    public void The_library_is_taken_unasked_where_one_was_built_and_else_the_function()
+    {
+        string expected = NativeBuild.HasLibrary ? NativeBuild.Library : ScanImplementation.FunctionBody;
+        ModelInspection inspection = ModelInspection.Of(ExportedModels.Of(TestData.TinyShakespeare), CustomOps.Auto);
+        Assert.Equal(expected, inspection.Scan);
+    }
 
     [Theory]
     [MemberData(nameof(Cases))]

@@ -37,20 +37,8 @@ internal sealed record BenchmarkedModel
             Parameters = runtime.Manifest.Parameters,
             Dtype = runtime.Manifest.Options.Dtype.ShortName(),
             Provider = "CPU",
-            Scan = ScanImplementation.Of(runtime.Options.CustomOps),
+            Scan = ScanImplementation.NameOf(runtime.Options.CustomOps),
             Threads = threads,
             Caches = CacheSizes.Of(runtime.Signature),
         };
-}
-
-/// <summary>What computes <see cref="Mamba2ChunkScanOp"/> in a session.</summary>
-internal static class ScanImplementation
-{
-    /// <summary>The standard operators of the graph's own function, which ONNX Runtime runs where no kernel is registered.</summary>
-    public const string FunctionBody = "function body";
-
-    public const string Kernels = "bamba_ops";
-
-    /// <summary>What a runtime of these options runs.</summary>
-    public static string Of(CustomOps ops) => ops.Find() is null ? FunctionBody : Kernels;
 }

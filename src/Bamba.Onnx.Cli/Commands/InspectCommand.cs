@@ -10,14 +10,15 @@ internal static class InspectCommand
     public static Command Create(CliConsole console)
     {
         var model = new ExportedModelArguments(ModelArguments.Required(console));
+        Option<CustomOps> ops = OpsArgument.Create();
         var json = new Option<bool>("--json") { Description = "Print as JSON." };
-        var command = new Command("inspect", "Tell what an exported folder holds.") { json };
+        var command = new Command("inspect", "Tell what an exported folder holds.") { ops, json };
         model.AddTo(command);
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
                 string folder = await model.ResolveAsync(console, parsed, cancellationToken).ConfigureAwait(false);
-                ModelInspection inspection = ModelInspection.Of(folder);
+                ModelInspection inspection = ModelInspection.Of(folder, parsed.GetRequiredValue(ops));
                 if (parsed.GetValue(json))
                 {
                     console.Out.WriteLine(inspection.ToJson());
@@ -64,6 +65,7 @@ internal static class InspectCommand
         );
         Row("weights", string.Join(", ", it.WeightBytes.Select(type => $"{type.Value:N0} bytes of {type.Key}")));
         Row("needs", $"ONNX Runtime {it.MinimumOnnxruntime} or newer");
+        Row("scan", it.Scan);
         terminal.Write(facts);
         foreach (GraphInspection graph in it.Graphs)
         {

@@ -19,10 +19,14 @@ internal sealed record ModelInspection
     public required CacheSizes Caches { get; init; }
     public required IReadOnlyDictionary<string, long> WeightBytes { get; init; }
     public required string MinimumOnnxruntime { get; init; }
+
+    /// <summary>What would compute <see cref="Mamba2ChunkScanOp"/>: a library's path, or the function body.</summary>
+    public required string Scan { get; init; }
+
     public required IReadOnlyList<GraphInspection> Graphs { get; init; }
 
-    /// <exception cref="BambaFormatException">The folder or a file of it is missing or damaged.</exception>
-    public static ModelInspection Of(string folder)
+    /// <exception cref="BambaFormatException">The folder, a file of it or the library of <paramref name="ops"/> is missing or damaged.</exception>
+    public static ModelInspection Of(string folder, CustomOps ops)
     {
         ModelManifest manifest = ModelManifest.Load(folder);
         BambaConfig config = BambaConfig.Load(Path.Combine(folder, ModelFiles.Config));
@@ -40,6 +44,7 @@ internal sealed record ModelInspection
             Caches = CacheSizes.Of(GraphSignature.For(config, GraphProfile.Runtime, manifest.GraphOptions)),
             WeightBytes = GraphInspection.WeightBytesOf(graphs.Values),
             MinimumOnnxruntime = graphs.Values.Select(GraphInspection.MinimumOnnxRuntime).Max()!.ToString(),
+            Scan = ScanImplementation.PathOf(ops),
             Graphs = [.. graphs.Select(graph => GraphInspection.Of(folder, graph.Key, graph.Value))],
         };
     }
