@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Sessions;
 
 namespace Bamba.Onnx;
 
@@ -40,22 +41,29 @@ public sealed record CustomOps
     }
 
     /// <summary>The library's file name on this system.</summary>
-    internal static string FileName =>
-        OperatingSystem.IsWindows() ? "bamba_ops.dll"
-        : OperatingSystem.IsMacOS() ? "libbamba_ops.dylib"
-        : "libbamba_ops.so";
+    internal static string FileName { get; } = NativeName("bamba_ops");
 
     /// <summary>The library to register; null for none.</summary>
     /// <exception cref="BambaFormatException">The caller named a file that is not there.</exception>
-    internal string? Find() =>
+    internal string? Find(ExecutionProvider provider = ExecutionProvider.Cpu) =>
         choice switch
         {
             Choice.Off => null,
-            Choice.Auto => Candidates().FirstOrDefault(File.Exists),
+            Choice.Auto => Candidates().FirstOrDefault(library => File.Exists(library) && Serves(library, provider)),
             _ => File.Exists(path)
                 ? Path.GetFullPath(path)
                 : throw new BambaFormatException(path!, "expected the library of native operators, found no file"),
         };
+
+    /// <summary>Whether a library has kernels for a provider: those for CUDA lie in a second one beside it.</summary>
+    private static bool Serves(string library, ExecutionProvider provider) =>
+        provider != ExecutionProvider.Cuda
+        || File.Exists(Path.Combine(Path.GetDirectoryName(library)!, NativeName("bamba_ops_cuda")));
+
+    private static string NativeName(string name) =>
+        OperatingSystem.IsWindows() ? $"{name}.dll"
+        : OperatingSystem.IsMacOS() ? $"lib{name}.dylib"
+        : $"lib{name}.so";
 
     // As .NET lays out native libraries: beside a published application, else under its runtime's name.
     private static IEnumerable<string> Candidates() =>

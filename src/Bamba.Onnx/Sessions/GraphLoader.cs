@@ -28,7 +28,7 @@ internal static class GraphLoader
             EnableMemoryPattern = false,
         };
         Append(options.Provider, sessionOptions);
-        Register(options.CustomOps, sessionOptions);
+        Register(options, sessionOptions);
         if (options.Threads is { } threads)
         {
             sessionOptions.IntraOpNumThreads = threads;
@@ -69,9 +69,9 @@ internal static class GraphLoader
         }
     }
 
-    private static void Register(CustomOps ops, SessionOptions sessionOptions)
+    private static void Register(BambaRuntimeOptions options, SessionOptions sessionOptions)
     {
-        if (ops.Find() is not { } library)
+        if (options.CustomOps.Find(options.Provider) is not { } library)
         {
             return;
         }
