@@ -22,9 +22,10 @@ internal sealed class MaskDoor : TokenDoor
         Value past = g.Sub(total, length);
 
         Value mask = g.Cast(g.CastToBool(given), ElementType.Int64);
-        pastLens = g.ReduceSum(g.Slice(mask, g.Ints(0), past, 1), 1);
         Value real = g.Slice(mask, past, total, 1);
         Value seqLens = g.ReduceSum(real, 1);
+        // Not the sum of the past's own part: of none ONNX Runtime's CUDA provider makes no sum.
+        pastLens = g.Sub(g.ReduceSum(mask, 1), seqLens);
 
         // Real tokens take the places 0 … n − 1 of their row in order, the others those behind them.
         Value realRank = g.Sub(g.CumSum(real, 1), g.Int(1));
