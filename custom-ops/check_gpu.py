@@ -32,7 +32,7 @@ SHAKESPEARE = ROOT / "models" / "bamba-tiny-shakespeare"
 SOURCES = ["kernels/*.h", "kernels/cuda/*", "ops/cuda_*"]
 # compute-sanitizer's tools, with the most tokens of a row of the table that runs under each: they are slow.
 SANITIZERS = {"memcheck": 600, "initcheck": 600, "racecheck": 130}
-SANITIZER_SECONDS = 150
+SANITIZER_SECONDS = 1800
 
 
 def sources_sha256():
@@ -134,11 +134,11 @@ def verify(folder, checkpoint, name, ops):
 
 def verify_models(folder):
     library = BUILD / "ops" / "libbamba_ops.so"
-    runs = [(folder, checkpoint, name, ops) for checkpoint, _, name in models() for ops in ("off", library)]
-    with concurrent.futures.ThreadPoolExecutor(4) as threads:
-        results = list(threads.map(lambda run: verify(*run), runs))
-    for result in results:
-        print(json.dumps(result), flush=True)
+    results = []
+    for checkpoint, _, name in models():
+        for ops in ("off", library):
+            results.append(verify(folder, checkpoint, name, ops))
+            print(json.dumps(results[-1]), flush=True)
     return results
 
 
@@ -165,28 +165,38 @@ def machine():
     return {"gpu": name, "memory": memory, "driver": driver, "cuda": re.search(r"release ([\d.]+)", nvcc)[1]}
 
 
+class Record:
+    """What was found so far, written after each part: a check that is cut off leaves what it has, not passed."""
+
+    def __init__(self):
+        self.content = {"passed": False, "sources_sha256": sources_sha256()}
+        self.content |= {"date": datetime.date.today().isoformat(), "machine": machine()}
+        name = re.sub(r"[^a-z0-9]+", "-", self.content["machine"]["gpu"].lower())
+        self.path = CUSTOM_OPS / "measured" / f"{name}.json"
+
+    def add(self, **parts):
+        self.content |= parts
+        self.path.parent.mkdir(exist_ok=True)
+        self.path.write_text(json.dumps(self.content, indent=2) + "\n")
+
+
 def run(folder, onnxruntime):
     folder = folder.resolve()
     if onnxruntime is not None:
         for library in onnxruntime.glob("libonnxruntime*"):
             shutil.copy(library, folder / "command" / library.name)
-    record = {"sources_sha256": sources_sha256(), "date": datetime.date.today().isoformat(), "machine": machine()}
+    record = Record()
     build(folder)
-    record["times"] = measure()
+    record.add(times=measure())
+    record.add(kernels=test_kernels())
     with concurrent.futures.ThreadPoolExecutor() as threads:
-        sanitizers = threads.map(sanitize, SANITIZERS)
-        record["kernels"] = test_kernels()
-        record["onnxruntime"] = onnxruntime_version(folder)
-        record["models"] = verify_models(folder)
-        record["sanitizers"] = list(sanitizers)
-    parts = [record["kernels"], *record["models"], *record["sanitizers"]]
-    record["passed"] = all(part["failed"] == 0 and part["passed"] > 0 for part in parts)
-    name = re.sub(r"[^a-z0-9]+", "-", record["machine"]["gpu"].lower())
-    target = CUSTOM_OPS / "measured" / f"{name}.json"
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(record, indent=2) + "\n")
-    print(f"{'passed' if record['passed'] else 'FAILED'}: {target.relative_to(ROOT)}")
-    return record["passed"]
+        record.add(sanitizers=list(threads.map(sanitize, SANITIZERS)))
+    record.add(onnxruntime=onnxruntime_version(folder), models=verify_models(folder))
+    parts = [record.content["kernels"], *record.content["models"], *record.content["sanitizers"]]
+    record.add(passed=all(part["failed"] == 0 and part["passed"] > 0 for part in parts))
+    passed = record.content["passed"]
+    print(f"{'passed' if passed else 'FAILED'}: {record.path.relative_to(ROOT)}")
+    return passed
 
 
 def main():

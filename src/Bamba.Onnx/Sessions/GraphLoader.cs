@@ -29,7 +29,8 @@ internal static class GraphLoader
         };
         Append(options.Provider, sessionOptions);
         Register(options, sessionOptions);
-        if (options.Threads is { } threads)
+        // With CUDA the processor has shapes to compute and no more: further threads would only wait, and busily.
+        if ((options.Threads ?? (options.Provider == ExecutionProvider.Cuda ? 1 : null)) is { } threads)
         {
             sessionOptions.IntraOpNumThreads = threads;
         }
