@@ -37,24 +37,41 @@ const T* PastConv(const Work& work, int64_t row, int64_t channel) {
          (row * work.shape.conv_channels() + channel) * taps;
 }
 
-// sums[m][j] += a(m, k) b[k][j] for a block of kRows by kVectors vectors. a is any layout: rows
-// a_row apart, k a_step apart.
-template <int kRows, int kVectors>
-void MultiplyBlock(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step,
-                   float* c, int64_t c_row, int64_t depth) {
+// An operand of a product in any layout: rows and the steps of the summed axis lie so far apart.
+struct Left {
+  const float* data;
+  int64_t row;
+  int64_t step;
+};
+
+// A matrix whose rows lie so far apart.
+struct Rows {
+  float* data;
+  int64_t row;
+};
+
+// What a product does with what it finds in its place.
+enum class Onto { kNothing, kScaled };
+
+// c = scale c + a b for a block of kRows by kVectors vectors; onto nothing a b alone.
+template <int kRows, int kVectors, Onto kOnto>
+void MultiplyBlock(const Left& a, const float* b, int64_t b_row, const Rows& c, float scale,
+                   int64_t depth) {
   Vec sums[kRows][kVectors];
   for (int m = 0; m < kRows; ++m) {
     for (int j = 0; j < kVectors; ++j) {
-      sums[m][j] = Vec::Load(c + m * c_row + j * kLanes);
+      sums[m][j] = kOnto == Onto::kNothing
+                       ? Vec::All(0)
+                       : Vec::Load(c.data + m * c.row + j * kLanes) * Vec::All(scale);
     }
   }
   for (int64_t k = 0; k < depth; ++k) {
     Vec columns[kVectors];
     for (int j = 0; j < kVectors; ++j) {
-      columns[j] = Vec::Load(b + k * b_step + j * kLanes);
+      columns[j] = Vec::Load(b + k * b_row + j * kLanes);
     }
     for (int m = 0; m < kRows; ++m) {
-      const Vec left = Vec::All(a[m * a_row + k * a_step]);
+      const Vec left = Vec::All(a.data[m * a.row + k * a.step]);
       for (int j = 0; j < kVectors; ++j) {
         sums[m][j] = Fma(left, columns[j], sums[m][j]);
       }
@@ -62,24 +79,28 @@ void MultiplyBlock(const float* a, int64_t a_row, int64_t a_step, const float* b
   }
   for (int m = 0; m < kRows; ++m) {
     for (int j = 0; j < kVectors; ++j) {
-      sums[m][j].Store(c + m * c_row + j * kLanes);
+      sums[m][j].Store(c.data + m * c.row + j * kLanes);
     }
   }
 }
 
-// c [rows, columns] += a b, columns a multiple of kPad.
-void Multiply(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step,
-              float* c, int64_t c_row, int64_t rows, int64_t columns, int64_t depth) {
+// c [rows, columns] = scale c + a b, columns a multiple of kPad. Rows up to the m-th sum over at
+// most depth(m) steps: a triangle is not multiplied with its zeros.
+template <Onto kOnto, typename Depth>
+void Multiply(const Left& a, const float* b, int64_t b_row, const Rows& c, float scale,
+              int64_t rows, int64_t columns, Depth depth) {
   constexpr int kVectors = kPad / kLanes < 2 ? 1 : 2;
   for (int64_t j = 0; j < columns; j += kVectors * kLanes) {
+    const auto block = [&](auto multiply, int64_t m, int64_t count) {
+      multiply(Left{a.data + m * a.row, a.row, a.step}, b + j, b_row,
+               Rows{c.data + m * c.row + j, c.row}, scale, depth(m + count - 1));
+    };
     int64_t m = 0;
     for (; m + 4 <= rows; m += 4) {
-      MultiplyBlock<4, kVectors>(a + m * a_row, a_row, a_step, b + j, b_step, c + m * c_row + j,
-                                 c_row, depth);
+      block(MultiplyBlock<4, kVectors, kOnto>, m, 4);
     }
     for (; m < rows; ++m) {
-      MultiplyBlock<1, kVectors>(a + m * a_row, a_row, a_step, b + j, b_step, c + m * c_row + j,
-                                 c_row, depth);
+      block(MultiplyBlock<1, kVectors, kOnto>, m, 1);
     }
   }
 }
@@ -93,22 +114,19 @@ void TurnTaps(const Work& work, int64_t first_channel, int64_t count) {
   }
 }
 
-// One token's input of all channels, float32; tokens before the sequence come from the past.
+// Neighbours of T as float32.
 template <typename T>
-void LoadInputs(const Work& work, const Sequence& sequence, int64_t position, float* inputs) {
-  const int64_t channels = work.shape.conv_channels();
-  if (position >= 0) {
-    const T* u = TokenOf<T>(work, sequence.first_token + position) + work.shape.inner();
-    for (int64_t c = 0; c < channels; ++c) inputs[c] = ToFloat(u[c]);
-    return;
-  }
-  const int64_t column = work.shape.conv_width - 1 + position;
-  for (int64_t c = 0; c < channels; ++c) {
-    inputs[c] = ToFloat(PastConv<T>(work, sequence.state_row, c)[column]);
+Vec LoadFloats(const T* p) {
+  if constexpr (std::is_same_v<T, float>) {
+    return Vec::Load(p);
+  } else {
+    float values[kLanes];
+    for (int i = 0; i < kLanes; ++i) values[i] = ToFloat(p[i]);
+    return Vec::Load(values);
   }
 }
 
-// convolved of a token from the sum of its taps.
+// SiLU of the sums of taps, as x, B and C are kept.
 template <typename T>
 void FinishConvolved(float* sums, int64_t channels) {
   int64_t c = 0;
@@ -121,30 +139,51 @@ void FinishConvolved(float* sums, int64_t channels) {
   }
 }
 
+// Channels whose sums stay in the cache from tap to tap.
+constexpr int64_t kChannelsAtOnce = 1024;
+
+// A token's convolution of some channels. Inputs before the sequence come from the past.
+template <typename T>
+void ConvolveChannels(const Work& work, const Sequence& sequence, int64_t position, int64_t first,
+                      int64_t count, float* sums) {
+  const int64_t width = work.shape.conv_width;
+  const float* before = work.tensors.conv_bias + first;
+  for (int64_t k = 0; k < width; ++k, before = sums) {
+    const float* taps = work.taps + k * work.shape.conv_channels() + first;
+    const int64_t at = position - width + 1 + k;
+    if (at < 0) {
+      for (int64_t c = 0; c < count; ++c) {
+        const T input = PastConv<T>(work, sequence.state_row, first + c)[width - 1 + at];
+        sums[c] = before[c] + taps[c] * ToFloat(input);
+      }
+      continue;
+    }
+    const T* inputs = TokenOf<T>(work, sequence.first_token + at) + work.shape.inner() + first;
+    int64_t c = 0;
+    for (; c + kLanes <= count; c += kLanes) {
+      Fma(Vec::Load(taps + c), LoadFloats(inputs + c), Vec::Load(before + c)).Store(sums + c);
+    }
+    for (; c < count; ++c) sums[c] = before[c] + taps[c] * ToFloat(inputs[c]);
+  }
+  FinishConvolved<T>(sums, count);
+}
+
 template <typename T>
 void Convolve(const Work& work, const Span& chunk) {
   const int64_t channels = work.shape.conv_channels();
-  const int64_t width = work.shape.conv_width;
-  const int64_t first = chunk.sequence.first_token;
-  for (int64_t t = chunk.start; t < chunk.start + chunk.count; ++t) {
-    float* sums = work.convolved + (first + t) * channels;
-    std::copy_n(work.tensors.conv_bias, channels, sums);
-    // Each input is read once a tap, from the cache after the first.
-    thread_local std::vector<float> inputs;
-    inputs.resize(channels);
-    for (int64_t k = 0; k < width; ++k) {
-      LoadInputs<T>(work, chunk.sequence, t - width + 1 + k, inputs.data());
-      const float* taps = work.taps + k * channels;
-      int64_t c = 0;
-      for (; c + kLanes <= channels; c += kLanes) {
-        Fma(Vec::Load(taps + c), Vec::Load(inputs.data() + c), Vec::Load(sums + c)).Store(sums + c);
-      }
-      for (; c < channels; ++c) sums[c] += taps[c] * inputs[c];
+  const int64_t heads = work.shape.num_heads;
+  const int64_t first_token = chunk.sequence.first_token;
+  for (int64_t first = 0; first < channels; first += kChannelsAtOnce) {
+    for (int64_t t = chunk.start; t < chunk.start + chunk.count; ++t) {
+      ConvolveChannels<T>(work, chunk.sequence, t, first,
+                          std::min(kChannelsAtOnce, channels - first),
+                          work.convolved + (first_token + t) * channels + first);
     }
-    FinishConvolved<T>(sums, channels);
-    const T* raw = TokenOf<T>(work, first + t) + work.shape.inner() + channels;
-    for (int64_t h = 0; h < work.shape.num_heads; ++h) {
-      work.dt[(first + t) * work.shape.num_heads + h] = TimeStep(work, h, ToFloat(raw[h]));
+  }
+  for (int64_t t = chunk.start; t < chunk.start + chunk.count; ++t) {
+    const T* raw = TokenOf<T>(work, first_token + t) + work.shape.inner() + channels;
+    for (int64_t h = 0; h < heads; ++h) {
+      work.dt[(first_token + t) * heads + h] = TimeStep(work, h, ToFloat(raw[h]));
     }
   }
 }
@@ -160,16 +199,19 @@ float Dot(const float* a, const float* b, int64_t size) {
 
 void Score(const Work& work, const Span& chunk) {
   const Mamba2Shape& shape = work.shape;
+  const int64_t size = shape.state_size;
   const int64_t channels = shape.conv_channels();
   const float* first =
       work.convolved + (chunk.sequence.first_token + chunk.start) * channels + shape.inner();
   for (int64_t g = 0; g < shape.n_groups; ++g) {
-    float* scores = work.scores + (chunk.index * shape.n_groups + g) * kChunk * kChunk;
+    float* b = work.b + ChunkOffset(shape, chunk.index, g, kChunk * size);
+    float* c = work.c + ChunkOffset(shape, chunk.index, g, kChunk * size);
+    float* scores = work.scores + ChunkOffset(shape, chunk.index, g, kChunk * kChunk);
     for (int64_t l = 0; l < chunk.count; ++l) {
-      const float* c = first + l * channels + (shape.n_groups + g) * shape.state_size;
+      std::copy_n(first + l * channels + g * size, size, b + l * size);
+      std::copy_n(first + l * channels + (shape.n_groups + g) * size, size, c + l * size);
       for (int64_t s = 0; s <= l; ++s) {
-        scores[l * kChunk + s] =
-            Dot(c, first + s * channels + g * shape.state_size, shape.state_size);
+        scores[l * kChunk + s] = Dot(c + l * size, b + s * size, size);
       }
     }
   }
@@ -196,9 +238,10 @@ class HeadScan {
     for (int64_t start = 0; start < sequence_.length; start += kChunk, ++first_chunk) {
       const int64_t count = std::min(kChunk, sequence_.length - start);
       LoadChunk(start, count);
+      FetchChunk(start + kChunk);
       WeighScores(first_chunk, count);
-      Output(start, count);
-      Advance(start, count);
+      Output(first_chunk, start, count);
+      Advance(first_chunk, count);
     }
     StoreState();
   }
@@ -244,69 +287,67 @@ class HeadScan {
     }
   }
 
+  // Asks for x of a chunk, of which each token's lies on another page.
+  void FetchChunk(int64_t start) const {
+#if defined(__GNUC__)
+    const int64_t end = std::min(start + kChunk, sequence_.length);
+    for (int64_t t = start; t < end; ++t) {
+      const float* x = ConvolvedOf(t) + head_ * shape_.head_dim;
+      for (int64_t p = 0; p < shape_.head_dim; p += 16) __builtin_prefetch(x + p);
+    }
+#else
+    (void)start;
+#endif
+  }
+
   // (C Bᵀ) exp(cs_l - cs_s) dt_s, zero above the diagonal.
   void WeighScores(int64_t chunk, int64_t count) {
-    const float* scores = work_.scores + (chunk * shape_.n_groups + group_) * kChunk * kChunk;
+    const float* scores = work_.scores + ChunkOffset(shape_, chunk, group_, kChunk * kChunk);
     for (int64_t l = 0; l < count; ++l) {
       for (int64_t s = 0; s <= l; s += kLanes) {
-        float values[kLanes];
-        (Exp(Vec::All(cs_[l]) - Vec::Load(cs_ + s)) * Vec::Load(dt_ + s)).Store(values);
-        for (int64_t i = 0; i < kLanes && s + i <= l; ++i) {
-          inside_[l * kChunk + s + i] = scores[l * kChunk + s + i] * values[i];
-        }
+        const Vec weight = Exp(Vec::All(cs_[l]) - Vec::Load(cs_ + s)) * Vec::Load(dt_ + s);
+        (weight * Vec::Load(scores + l * kChunk + s)).Store(inside_ + l * kChunk + s);
       }
+      // What was written past the diagonal means nothing.
       std::fill(inside_ + l * kChunk + l + 1, inside_ + (l + 1) * kChunk, 0.0f);
     }
   }
 
-  void Output(int64_t start, int64_t count) {
+  void Output(int64_t chunk, int64_t start, int64_t count) {
     const float d = work_.tensors.d[head_];
-    std::fill_n(y_.begin(), count * width_, 0.0f);
-    const float* c =
-        ConvolvedOf(start) + shape_.inner() + (shape_.n_groups + group_) * shape_.state_size;
-    Multiply(c, shape_.conv_channels(), 1, state_.data(), width_, y_.data(), width_, count, width_,
-             shape_.state_size);
+    const int64_t size = shape_.state_size;
+    const float* c = work_.c + ChunkOffset(shape_, chunk, group_, kChunk * size);
+    const Rows y = {y_.data(), width_};
+    Multiply<Onto::kNothing>({c, size, 1}, state_.data(), width_, y, 0, count, width_,
+                             [=](int64_t) { return size; });
     for (int64_t l = 0; l < count; ++l) {
       const Vec carried = Vec::All(std::exp(cs_[l]));
       for (int64_t p = 0; p < width_; p += kLanes) {
-        float* y = &y_[l * width_ + p];
-        Fma(Vec::Load(y), carried, Vec::All(d) * Vec::Load(&x_[l * width_ + p])).Store(y);
+        float* v = &y_[l * width_ + p];
+        Fma(Vec::Load(v), carried, Vec::All(d) * Vec::Load(&x_[l * width_ + p])).Store(v);
       }
     }
-    Multiply(inside_, kChunk, 1, x_.data(), width_, y_.data(), width_, count, width_, count);
+    Multiply<Onto::kScaled>({inside_, kChunk, 1}, x_.data(), width_, y, 1, count, width_,
+                            [](int64_t row) { return row + 1; });
     for (int64_t l = 0; l < count; ++l) {
-      Gate(sequence_.first_token + start + l, &y_[l * width_]);
+      std::copy_n(&y_[l * width_], shape_.head_dim,
+                  work_.scanned + (sequence_.first_token + start + l) * shape_.inner() +
+                      head_ * shape_.head_dim);
     }
   }
 
-  // r = v silu(z).
-  void Gate(int64_t token, const float* v) const {
-    const T* z = TokenOf<T>(work_, token) + head_ * shape_.head_dim;
-    float* r = work_.gated + token * shape_.inner() + head_ * shape_.head_dim;
-    int64_t p = 0;
-    for (; p + kLanes <= shape_.head_dim; p += kLanes) {
-      float gate[kLanes];
-      for (int i = 0; i < kLanes; ++i) gate[i] = ToFloat(z[p + i]);
-      (Vec::Load(v + p) * Silu(Vec::Load(gate))).Store(r + p);
-    }
-    for (; p < shape_.head_dim; ++p) r[p] = v[p] * SiluOf(ToFloat(z[p]));
-  }
-
-  void Advance(int64_t start, int64_t count) {
+  void Advance(int64_t chunk, int64_t count) {
     const float last = cs_[count - 1];
-    const Vec decay = Vec::All(std::exp(last));
-    for (float* s = state_.data(); s != state_.data() + state_.size(); s += kLanes) {
-      (Vec::Load(s) * decay).Store(s);
-    }
     for (int64_t l = 0; l < count; ++l) {
       const Vec weight = Vec::All(std::exp(last - cs_[l]) * dt_[l]);
       for (int64_t p = 0; p < width_; p += kLanes) {
         (Vec::Load(&x_[l * width_ + p]) * weight).Store(&weighted_[l * width_ + p]);
       }
     }
-    const float* b = ConvolvedOf(start) + shape_.inner() + group_ * shape_.state_size;
-    Multiply(b, 1, shape_.conv_channels(), weighted_.data(), width_, state_.data(), width_,
-             shape_.state_size, width_, count);
+    const int64_t size = shape_.state_size;
+    const float* b = work_.b + ChunkOffset(shape_, chunk, group_, kChunk * size);
+    Multiply<Onto::kScaled>({b, 1, size}, weighted_.data(), width_, {state_.data(), width_},
+                            std::exp(last), size, width_, [=](int64_t) { return count; });
   }
 
   const Work& work_;
@@ -346,13 +387,31 @@ void Shift(const Work& work, const Sequence& sequence) {
   }
 }
 
+// scanned becomes r = v silu(z), and the sum of its squares is returned.
 template <typename T>
-void Normalize(const Work& work, int64_t token) {
+float Gate(const T* z, float* v, int64_t size) {
+  Vec squares = Vec::All(0);
+  int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) {
+    const Vec r = Vec::Load(v + i) * Silu(LoadFloats(z + i));
+    squares = Fma(r, r, squares);
+    r.Store(v + i);
+  }
+  float sum = squares.Sum();
+  for (; i < size; ++i) {
+    v[i] *= SiluOf(ToFloat(z[i]));
+    sum += v[i] * v[i];
+  }
+  return sum;
+}
+
+template <typename T>
+void Finish(const Work& work, int64_t token) {
   const int64_t inner = work.shape.inner();
   const int64_t size = work.shape.norm_group_size;
   for (int64_t first = 0; first < inner; first += size) {
-    const float* r = work.gated + token * inner + first;
-    const float mean = Dot(r, r, size) / static_cast<float>(size);
+    float* r = work.scanned + token * inner + first;
+    const float mean = Gate(TokenOf<T>(work, token) + first, r, size) / static_cast<float>(size);
     const float scale = 1.0f / std::sqrt(mean + work.shape.epsilon);
     T* y = static_cast<T*>(work.tensors.y) + token * inner + first;
     const float* weight = work.tensors.norm_weight + first;
@@ -393,7 +452,7 @@ void ScanStep(const Work& work, const Sequence& sequence, int64_t head) {
   const int64_t offset = (sequence.state_row * shape.num_heads + head) * shape.head_dim * n_count;
   const float* past = work.tensors.past_recurrent_state + offset;
   float* present = work.tensors.present_recurrent_state + offset;
-  float* r = work.gated + sequence.first_token * shape.inner() + head * shape.head_dim;
+  float* v = work.scanned + sequence.first_token * shape.inner() + head * shape.head_dim;
   for (int64_t p = 0; p < shape.head_dim; ++p, past += n_count, present += n_count) {
     const Vec added = Vec::All(dt * x[p]);
     Vec sum = Vec::All(0);
@@ -403,18 +462,17 @@ void ScanStep(const Work& work, const Sequence& sequence, int64_t head) {
       state.Store(present + n);
       sum = Fma(state, Vec::Load(c + n), sum);
     }
-    float v = sum.Sum() + work.tensors.d[head] * x[p];
+    v[p] = sum.Sum() + work.tensors.d[head] * x[p];
     for (; n < n_count; ++n) {
       present[n] = past[n] * decay + dt * x[p] * b[n];
-      v += present[n] * c[n];
+      v[p] += present[n] * c[n];
     }
-    r[p] = v * SiluOf(ToFloat(token[head * shape.head_dim + p]));
   }
 }
 
 template <typename T>
-constexpr Kernels kKernels = {TurnTaps, Convolve<T>,  Score,           Scan<T>,
-                              Shift<T>, Normalize<T>, ConvolveStep<T>, ScanStep<T>};
+constexpr Kernels kKernels = {TurnTaps, Convolve<T>, Score,           Scan<T>,
+                              Shift<T>, Finish<T>,   ConvolveStep<T>, ScanStep<T>};
 
 }  // namespace
 

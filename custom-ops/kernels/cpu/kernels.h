@@ -23,9 +23,17 @@ struct Work {
   float* taps;       // conv_weight turned, [K, Cd]
   float* convolved;  // x, B and C, rounded to T, [B * L, Cd]
   float* dt;         // [B * L, H]
+  float* b;          // B and C once more, by chunks: [chunks, G, kChunk, N]
+  float* c;          //
   float* scores;     // C Bᵀ of every chunk at and below the diagonal, [chunks, G, kChunk, kChunk]
-  float* gated;      // r, [B * L, E]
+  float* scanned;    // v, [B * L, E]
 };
+
+// Where a chunk's b, c or scores begin, of so many elements a group.
+inline int64_t ChunkOffset(const Mamba2Shape& shape, int64_t chunk, int64_t group,
+                           int64_t elements) {
+  return (chunk * shape.n_groups + group) * elements;
+}
 
 // Some tokens of a sequence that are worked on together.
 struct Span {
@@ -40,14 +48,14 @@ struct Kernels {
   void (*turn_taps)(const Work& work, int64_t first_channel, int64_t count);
   // Convolution, SiLU and dt of a chunk's tokens.
   void (*convolve)(const Work& work, const Span& chunk);
-  // C Bᵀ of a chunk, every group.
+  // B, C and C Bᵀ of a chunk, every group.
   void (*score)(const Work& work, const Span& chunk);
   // The scan of one head of a sequence, whose first chunk has this index.
   void (*scan)(const Work& work, const Sequence& sequence, int64_t first_chunk, int64_t head);
   // The conv state of a sequence.
   void (*shift)(const Work& work, const Sequence& sequence);
-  // y of a token.
-  void (*normalize)(const Work& work, int64_t token);
+  // Gate and norm: y of a token.
+  void (*finish)(const Work& work, int64_t token);
   // A decode step: convolution of a row's token, with its conv state, then one head.
   void (*convolve_step)(const Work& work, const Sequence& sequence);
   void (*scan_step)(const Work& work, const Sequence& sequence, int64_t head);

@@ -45,14 +45,19 @@ int64_t LayOut(const Mamba2Shape& shape, float* start, Work* work) {
   float* taps = take(shape.conv_width * shape.conv_channels());
   float* convolved = take(tokens * shape.conv_channels());
   float* dt = take(tokens * shape.num_heads);
-  float* scores = take(MostChunks(shape) * shape.n_groups * kChunk * kChunk);
-  float* gated = take(tokens * shape.inner());
+  const int64_t chunk_groups = MostChunks(shape) * shape.n_groups;
+  float* b = take(chunk_groups * kChunk * shape.state_size);
+  float* c = take(chunk_groups * kChunk * shape.state_size);
+  float* scores = take(chunk_groups * kChunk * kChunk);
+  float* scanned = take(tokens * shape.inner());
   if (work != nullptr) {
     work->taps = taps;
     work->convolved = convolved;
     work->dt = dt;
+    work->b = b;
+    work->c = c;
     work->scores = scores;
-    work->gated = gated;
+    work->scanned = scanned;
   }
   return taken;
 }
@@ -76,12 +81,12 @@ struct Plan {
   }
 };
 
-void NormalizeTokens(const Work& work, const Kernels& kernels, const Plan& plan,
-                     const ThreadPool* pool) {
+void FinishTokens(const Work& work, const Kernels& kernels, const Plan& plan,
+                  const ThreadPool* pool) {
   Run(pool, static_cast<int64_t>(plan.chunks.size()), [&](int64_t i) {
     const Span& chunk = plan.chunks[i];
     for (int64_t t = 0; t < chunk.count; ++t) {
-      kernels.normalize(work, chunk.sequence.first_token + chunk.start + t);
+      kernels.finish(work, chunk.sequence.first_token + chunk.start + t);
     }
   });
 }
@@ -98,7 +103,7 @@ void Prefill(const Work& work, const Kernels& kernels, const Plan& plan, const T
     kernels.scan(work, plan.sequences[i / heads], plan.first_chunks[i / heads], i % heads);
   });
   Run(pool, sequences, [&](int64_t i) { kernels.shift(work, plan.sequences[i]); });
-  NormalizeTokens(work, kernels, plan, pool);
+  FinishTokens(work, kernels, plan, pool);
 }
 
 void Step(const Work& work, const Kernels& kernels, const Plan& plan, const ThreadPool* pool) {
@@ -107,7 +112,7 @@ void Step(const Work& work, const Kernels& kernels, const Plan& plan, const Thre
   Run(pool, rows, [&](int64_t i) { kernels.convolve_step(work, plan.chunks[i].sequence); });
   Run(pool, rows * heads,
       [&](int64_t i) { kernels.scan_step(work, plan.chunks[i / heads].sequence, i % heads); });
-  NormalizeTokens(work, kernels, plan, pool);
+  FinishTokens(work, kernels, plan, pool);
   // Rows without a token keep their states.
   for (size_t i = 0; i < plan.sequences.size(); ++i) {
     if (plan.sequences[i].length == 0) {
@@ -163,7 +168,7 @@ size_t Mamba2WorkspaceBytes(const Mamba2Shape& shape) {
 
 void Mamba2ChunkScan(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* workspace,
                      const ThreadPool& pool, Isa isa) {
-  Work work = {shape, tensors, nullptr, nullptr, nullptr, nullptr, nullptr};
+  Work work = {shape, tensors, {}, {}, {}, {}, {}, {}, {}};
   LayOut(shape, static_cast<float*>(workspace), &work);
   const Kernels kernels = KernelsOf(isa, shape.data_type);
   const Plan plan(shape, tensors);
