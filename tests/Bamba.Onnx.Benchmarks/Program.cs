@@ -8,6 +8,9 @@ switch (args)
     case ["sampling"]:
         SamplingTime.Measure();
         return 0;
+    case ["scan"]:
+        ScanTime.Measure();
+        return 0;
     case ["token-overhead"]:
         await TokenOverhead.MeasureAsync();
         return 0;
@@ -16,6 +19,7 @@ switch (args)
             """
             usage: export-memory [BYTES...]   peak private memory of exporting synthetic checkpoints
                    sampling                   median time to choose a token
+                   scan                       time of a Bamba-9B layer's scan against the function body and ONNX Runtime's own operators
                    token-overhead             time of a generated token outside ONNX Runtime
             """
         );
