@@ -5,6 +5,19 @@
 #include "element_type.h"
 
 namespace bamba::ops {
+namespace {
+
+// E, or -1 where an attribute is missing: the kernel refuses that by the attribute's name, which
+// ONNX Runtime's error doesn't tell.
+int64_t Inner(Ort::ShapeInferContext& context) {
+  try {
+    return context.GetAttrInt("num_heads") * context.GetAttrInt("head_dim");
+  } catch (const Ort::Exception&) {
+    return -1;
+  }
+}
+
+}  // namespace
 
 ONNXTensorElementDataType InputType(size_t index, DataType type) {
   // zxbcdt and past_conv_state are T; the last three are lengths and rows.
@@ -34,7 +47,7 @@ Ort::Status InferShapes(Ort::ShapeInferContext& context) {
   };
   Shape y = context.GetInputShape(0);
   if (y.size() == 3) {
-    y[2] = context.GetAttrInt("num_heads") * context.GetAttrInt("head_dim");
+    y[2] = Inner(context);
     if (Ort::Status status = set(0, y); !status.IsOK()) {
       return status;
     }
