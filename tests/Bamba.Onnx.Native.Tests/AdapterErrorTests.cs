@@ -154,9 +154,30 @@ public sealed class AdapterErrorTests
     public void An_attribute_that_is_not_positive_is_refused(string attribute, long value) =>
         AssertRefused(
             Padded.With(NodeArgument.Int(attribute, value)),
-            $"attribute {attribute}: expected a positive integer, found",
-            $"{value}"
+            $"attribute {attribute}: expected a positive integer, found {value}"
         );
+
+    [Theory]
+    [InlineData(Mamba2ChunkScanOp.NumHeads, "an integer")]
+    [InlineData(Mamba2ChunkScanOp.StateSize, "an integer")]
+    [InlineData(Mamba2ChunkScanOp.NormGroupSize, "an integer")]
+    [InlineData(Mamba2ChunkScanOp.Activation, "a string")]
+    public void A_float_for_an_attribute_of_another_type_is_refused(string attribute, string expected) =>
+        AssertRefused(
+            Padded.With(NodeArgument.Float(attribute, 2)),
+            $"attribute {attribute}: expected {expected}, found a float"
+        );
+
+    [Theory]
+    [InlineData(Mamba2ChunkScanOp.Epsilon)]
+    [InlineData(Mamba2ChunkScanOp.DtMin)]
+    [InlineData(Mamba2ChunkScanOp.DtMax)]
+    public void An_integer_or_a_string_for_a_float_is_refused(string attribute)
+    {
+        string complaint = $"attribute {attribute}: expected a float, found";
+        AssertRefused(Padded.With(NodeArgument.Int(attribute, 1)), $"{complaint} an integer");
+        AssertRefused(Padded.With(NodeArgument.Text(attribute, "1")), $"{complaint} a string");
+    }
 
     [Fact]
     public void Heads_that_groups_do_not_divide_are_refused() =>
