@@ -139,33 +139,46 @@ void FinishConvolved(float* sums, int64_t channels) {
   }
 }
 
-// Channels whose sums stay in the cache from tap to tap.
-constexpr int64_t kChannelsAtOnce = 1024;
-
-// A token's convolution of some channels. Inputs before the sequence come from the past.
+// The sums of taps of a token near the sequence's start: inputs before it come from the past.
 template <typename T>
-void ConvolveChannels(const Work& work, const Sequence& sequence, int64_t position, int64_t first,
-                      int64_t count, float* sums) {
+void SumTapsFromPast(const Work& work, const Sequence& sequence, int64_t position, float* sums) {
+  const int64_t channels = work.shape.conv_channels();
   const int64_t width = work.shape.conv_width;
-  const float* before = work.tensors.conv_bias + first;
-  for (int64_t k = 0; k < width; ++k, before = sums) {
-    const float* taps = work.taps + k * work.shape.conv_channels() + first;
-    const int64_t at = position - width + 1 + k;
-    if (at < 0) {
-      for (int64_t c = 0; c < count; ++c) {
-        const T input = PastConv<T>(work, sequence.state_row, first + c)[width - 1 + at];
-        sums[c] = before[c] + taps[c] * ToFloat(input);
-      }
-      continue;
+  for (int64_t c = 0; c < channels; ++c) {
+    float sum = work.tensors.conv_bias[c];
+    for (int64_t k = 0; k < width; ++k) {
+      const int64_t at = position - width + 1 + k;
+      const T input = at < 0 ? PastConv<T>(work, sequence.state_row, c)[width - 1 + at]
+                             : TokenOf<T>(work, sequence.first_token + at)[work.shape.inner() + c];
+      sum += work.taps[k * channels + c] * ToFloat(input);
     }
-    const T* inputs = TokenOf<T>(work, sequence.first_token + at) + work.shape.inner() + first;
-    int64_t c = 0;
-    for (; c + kLanes <= count; c += kLanes) {
-      Fma(Vec::Load(taps + c), LoadFloats(inputs + c), Vec::Load(before + c)).Store(sums + c);
-    }
-    for (; c < count; ++c) sums[c] = before[c] + taps[c] * ToFloat(inputs[c]);
+    sums[c] = sum;
   }
-  FinishConvolved<T>(sums, count);
+}
+
+// The same of any later token. kWidth is conv_width, or 0 for any.
+template <typename T, int kWidth>
+void SumTaps(const Work& work, const Sequence& sequence, int64_t position, float* sums) {
+  const int64_t channels = work.shape.conv_channels();
+  const int64_t width = kWidth > 0 ? kWidth : work.shape.conv_width;
+  const int64_t stride = work.shape.projected();
+  const T* inputs =
+      TokenOf<T>(work, sequence.first_token + position - width + 1) + work.shape.inner();
+  int64_t c = 0;
+  for (; c + kLanes <= channels; c += kLanes) {
+    Vec sum = Vec::Load(work.tensors.conv_bias + c);
+    for (int64_t k = 0; k < width; ++k) {
+      sum = Fma(Vec::Load(work.taps + k * channels + c), LoadFloats(inputs + k * stride + c), sum);
+    }
+    sum.Store(sums + c);
+  }
+  for (; c < channels; ++c) {
+    float sum = work.tensors.conv_bias[c];
+    for (int64_t k = 0; k < width; ++k) {
+      sum += work.taps[k * channels + c] * ToFloat(inputs[k * stride + c]);
+    }
+    sums[c] = sum;
+  }
 }
 
 template <typename T>
@@ -173,14 +186,12 @@ void Convolve(const Work& work, const Span& chunk) {
   const int64_t channels = work.shape.conv_channels();
   const int64_t heads = work.shape.num_heads;
   const int64_t first_token = chunk.sequence.first_token;
-  for (int64_t first = 0; first < channels; first += kChannelsAtOnce) {
-    for (int64_t t = chunk.start; t < chunk.start + chunk.count; ++t) {
-      ConvolveChannels<T>(work, chunk.sequence, t, first,
-                          std::min(kChannelsAtOnce, channels - first),
-                          work.convolved + (first_token + t) * channels + first);
-    }
-  }
+  const auto sum_taps = work.shape.conv_width == 4 ? SumTaps<T, 4> : SumTaps<T, 0>;
   for (int64_t t = chunk.start; t < chunk.start + chunk.count; ++t) {
+    float* sums = work.convolved + (first_token + t) * channels;
+    const bool reaches_past = t < work.shape.conv_width - 1;
+    (reaches_past ? SumTapsFromPast<T> : sum_taps)(work, chunk.sequence, t, sums);
+    FinishConvolved<T>(sums, channels);
     const T* raw = TokenOf<T>(work, first_token + t) + work.shape.inner() + channels;
     for (int64_t h = 0; h < heads; ++h) {
       work.dt[(first_token + t) * heads + h] = TimeStep(work, h, ToFloat(raw[h]));
@@ -238,7 +249,7 @@ class HeadScan {
     for (int64_t start = 0; start < sequence_.length; start += kChunk, ++first_chunk) {
       const int64_t count = std::min(kChunk, sequence_.length - start);
       LoadChunk(start, count);
-      FetchChunk(start + kChunk);
+      Fetch(start, count);
       WeighScores(first_chunk, count);
       Output(first_chunk, start, count);
       Advance(first_chunk, count);
@@ -287,16 +298,23 @@ class HeadScan {
     }
   }
 
-  // Asks for x of a chunk, of which each token's lies on another page.
-  void FetchChunk(int64_t start) const {
+  // Asks for the places of v that this chunk will write, and for x of the next chunk: each token's
+  // lies on another page.
+  void Fetch(int64_t start, int64_t count) const {
 #if defined(__GNUC__)
-    const int64_t end = std::min(start + kChunk, sequence_.length);
-    for (int64_t t = start; t < end; ++t) {
-      const float* x = ConvolvedOf(t) + head_ * shape_.head_dim;
-      for (int64_t p = 0; p < shape_.head_dim; p += 16) __builtin_prefetch(x + p);
+    constexpr int64_t kLine = 16;
+    const int64_t offset = head_ * shape_.head_dim;
+    for (int64_t t = start; t < start + count; ++t) {
+      const float* v = work_.scanned + (sequence_.first_token + t) * shape_.inner() + offset;
+      for (int64_t p = 0; p < shape_.head_dim; p += kLine) __builtin_prefetch(v + p, 1);
+    }
+    for (int64_t t = start + count; t < std::min(start + 2 * kChunk, sequence_.length); ++t) {
+      const float* x = ConvolvedOf(t) + offset;
+      for (int64_t p = 0; p < shape_.head_dim; p += kLine) __builtin_prefetch(x + p);
     }
 #else
     (void)start;
+    (void)count;
 #endif
   }
 
