@@ -67,6 +67,9 @@ int main() {
     bamba::tests::CpuImplementation implementation(isa, threads);
     bamba::tests::RunSuite(name + ", " + std::to_string(threads) + " threads", implementation,
                            std::numeric_limits<int64_t>::max(), tally);
+    if (isa == bamba::cpu::BestIsa()) {
+      bamba::tests::RunLarge(name, implementation, tally);
+    }
   }
   return Finish(tally);
 }

@@ -46,6 +46,9 @@ int main(int count, char** arguments) {
   tests::Tally tally;
   tests::CudaImplementation best(device);
   tests::RunSuite("CUDA", best, most_tokens, tally);
+  if (count == 1) {
+    tests::RunLarge("CUDA", best, tally);
+  }
   if (device.compute_capability > 80) {
     cuda::Device least = device;
     least.compute_capability = 80;

@@ -2,28 +2,42 @@
 
 #include <cstdio>
 
+#include "large.h"
 #include "laws.h"
 
 namespace bamba::tests {
+namespace {
+
+void Report(const std::string& name, const std::string& row, const std::string& problems,
+            Tally& tally) {
+  ++(problems.empty() ? tally.passed : tally.failed);
+  if (!problems.empty()) {
+    std::printf("FAILED %s, %s: %s\n", name.c_str(), row.c_str(), problems.c_str());
+  }
+}
+
+}  // namespace
 
 void RunSuite(const std::string& name, Implementation& implementation, int64_t most_tokens,
               Tally& tally) {
-  const auto report = [&](const std::string& row, const std::string& problems) {
-    ++(problems.empty() ? tally.passed : tally.failed);
-    if (!problems.empty()) {
-      std::printf("FAILED %s, %s: %s\n", name.c_str(), row.c_str(), problems.c_str());
-    }
-  };
   for (const Case& row : AllCases()) {
     if (row.shape.batch * row.shape.length <= most_tokens) {
-      report(row.name, Check(row, implementation));
+      Report(name, row.name, Check(row, implementation), tally);
     }
   }
   for (const Law& law : AllLaws()) {
     for (const Case& base : BaseCases()) {
-      report(base.name + ", " + law.name, law.check(base, implementation));
+      Report(name, base.name + ", " + law.name, law.check(base, implementation), tally);
     }
   }
+}
+
+void RunLarge(const std::string& name, Implementation& implementation, Tally& tally) {
+  if (!HasMemoryForLarge()) {
+    std::printf("skipped %s, more than 2^31 elements: too little memory is free\n", name.c_str());
+    return;
+  }
+  Report(name, "more than 2^31 elements", CheckLarge(implementation), tally);
 }
 
 int Finish(const Tally& tally) {

@@ -20,6 +20,9 @@ struct Tally {
 void RunSuite(const std::string& name, Implementation& implementation, int64_t most_tokens,
               Tally& tally);
 
+// Runs the call with more than 2^31 elements, where there is memory for it.
+void RunLarge(const std::string& name, Implementation& implementation, Tally& tally);
+
 // Prints the tally; the exit code of a program with it.
 int Finish(const Tally& tally);
 
