@@ -17,6 +17,15 @@ public sealed class HubClientTests : HubClientTest
     }
 
     [Fact]
+    public async Task A_branch_named_as_the_commit_begins_is_remembered()
+    {
+        string branch = TestHub.Commit[..1];
+        HubSnapshot snapshot = await DownloadAsync(Id.At(branch));
+        Assert.Equal(TestHub.Commit, File.ReadAllText(Path.Combine(Cache, "models--lab--bamba-small", "refs", branch)));
+        Assert.Equal(snapshot.Folder, new HubCache(Cache).Resolve(Id.At(branch)).Folder);
+    }
+
+    [Fact]
     public async Task Files_of_a_snapshot_are_relative_links_to_blobs_named_by_their_hash()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "links need a privilege");

@@ -40,5 +40,8 @@ public sealed class ReadmeFolder : IDisposable
     /// <summary>Where the command keeps exports of its own.</summary>
     public string Cache => folder["cache"];
 
+    /// <summary>Where the command looks models up by name: not in the cache of whoever runs the tests.</summary>
+    public string HubCache => folder["hub"];
+
     public void Dispose() => folder.Dispose();
 }

@@ -39,6 +39,7 @@ public sealed class ReadmeTests : IClassFixture<ReadmeFolder>
         };
         start.Environment["PATH"] = $"{folder.Path}:{start.Environment["PATH"]}";
         start.Environment["BAMBA_ONNX_CACHE"] = folder.Cache;
+        start.Environment["HF_HUB_CACHE"] = folder.HubCache;
         using Process process = Process.Start(start)!;
         process.StandardInput.Close();
         Task<string> error = process.StandardError.ReadToEndAsync();

@@ -44,11 +44,10 @@ internal sealed class SnapshotDownload(
             : shards;
     }
 
-    /// <summary>Lets the branch or tag that was asked for mean the commit.</summary>
+    /// <summary>Lets what was asked for mean the commit: a branch, a tag or, as Hugging Face's tools have it, the commit's beginning.</summary>
     public void NameCommit()
     {
-        // The beginning of a commit is no name.
-        if (!commit.StartsWith(id.Revision, StringComparison.OrdinalIgnoreCase))
+        if (!commit.Equals(id.Revision, StringComparison.OrdinalIgnoreCase))
         {
             repository.SetBranch(id.Revision, commit);
         }
