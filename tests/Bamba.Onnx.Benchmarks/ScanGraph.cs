@@ -2,6 +2,7 @@ using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Lowering.Functions;
 using Bamba.Onnx.Graph;
 using Bamba.Onnx.Graph.Proto;
+using Bamba.Onnx.Testing;
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
@@ -53,14 +54,8 @@ internal sealed class ScanGraph : IDisposable
                 Name = Mamba2ChunkScanOp.Outputs[2],
             },
         ];
-        ModelProto model = Model(inputs, outputs);
-        model.OpsetImport.Add(
-            new OperatorSetIdProto { Domain = Mamba2ChunkScanOp.Domain, Version = Mamba2ChunkScanOp.Version }
-        );
-        model.Functions.Add(Mamba2ChunkScanFunction.Build(shape));
-        model.Graph.Node.Add(
-            Node(Mamba2ChunkScanOp.Domain, Mamba2ChunkScanOp.Name, inputs, outputs, shape.Attributes())
-        );
+        NodeProto node = Node(Mamba2ChunkScanOp.Domain, Mamba2ChunkScanOp.Name, inputs, outputs, shape.Attributes());
+        ModelProto model = Model([node], inputs, outputs, Mamba2ChunkScanFunction.Build(shape));
         using SessionOptions options = Options(library);
         var graph = new ScanGraph(model, options);
         for (int i = 0; i < states; i++)
@@ -103,12 +98,9 @@ internal sealed class ScanGraph : IDisposable
         TensorSpec[] attended = [attention[2] with { Name = "attended" }, attention[3] with { Name = "present_state" }];
         TensorSpec[] inputs = [.. conv, .. attention];
         TensorSpec[] outputs = [.. convolved, .. attended];
-        ModelProto model = Model(inputs, outputs);
-        model.OpsetImport.Add(new OperatorSetIdProto { Domain = "com.microsoft", Version = 1 });
-        model.Graph.Node.Add(
-            Node("com.microsoft", "CausalConvWithState", conv, convolved, [NodeArgument.Text("activation", "silu")])
-        );
-        model.Graph.Node.Add(
+        NodeProto[] nodes =
+        [
+            Node("com.microsoft", "CausalConvWithState", conv, convolved, [NodeArgument.Text("activation", "silu")]),
             Node(
                 "com.microsoft",
                 "LinearAttention",
@@ -120,8 +112,9 @@ internal sealed class ScanGraph : IDisposable
                     NodeArgument.Int("kv_num_heads", shape.NumHeads),
                     NodeArgument.Float("scale", 1),
                 ]
-            )
-        );
+            ),
+        ];
+        ModelProto model = Model(nodes, inputs, outputs);
         using SessionOptions options = Options(null);
         var graph = new ScanGraph(model, options);
         Dictionary<string, OrtValue> bound = inputs
@@ -149,18 +142,13 @@ internal sealed class ScanGraph : IDisposable
     private static TensorSpec Floats(int input, params Axis[] axes) =>
         new(Mamba2ChunkScanOp.Inputs[input], ElementType.Float32, [.. axes]);
 
-    private static ModelProto Model(TensorSpec[] inputs, TensorSpec[] outputs)
-    {
-        var model = new ModelProto
-        {
-            IrVersion = ModelBuilder.IrVersion,
-            Graph = new GraphProto { Name = "scan" },
-        };
-        model.OpsetImport.Add(new OperatorSetIdProto { Version = StandardOps.Opset });
-        model.Graph.Input.AddRange(inputs.Select(TensorTypes.ToValueInfo));
-        model.Graph.Output.AddRange(outputs.Select(TensorTypes.ToValueInfo));
-        return model;
-    }
+    private static ModelProto Model(
+        NodeProto[] nodes,
+        TensorSpec[] inputs,
+        TensorSpec[] outputs,
+        params FunctionProto[] functions
+    ) =>
+        NodeModel.Of(nodes, inputs.Select(TensorTypes.ToValueInfo), outputs.Select(TensorTypes.ToValueInfo), functions);
 
     private static NodeProto Node(
         string domain,

@@ -1,6 +1,7 @@
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Graph;
 using Bamba.Onnx.Graph.Proto;
+using Bamba.Onnx.Testing;
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
 
@@ -81,31 +82,25 @@ internal sealed class OneNodeGraph : IDisposable
         node.Output.AddRange(Mamba2ChunkScanOp.Outputs);
         node.Attribute.AddRange(call.Attributes.Values.Select(attribute => attribute.Proto));
 
-        var model = new ModelProto
-        {
-            IrVersion = ModelBuilder.IrVersion,
-            Graph = new GraphProto { Name = "one node" },
-        };
-        model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = StandardOps.Opset });
-        model.OpsetImport.Add(
-            new OperatorSetIdProto { Domain = Mamba2ChunkScanOp.Domain, Version = Mamba2ChunkScanOp.Version }
-        );
-        model.Graph.Node.Add(node);
-        foreach ((string name, Operand value) in call.Inputs)
-        {
-            Axis[] axes = [.. value.Shape.Select((_, i) => (Axis)$"{name}_{i}")];
-            model.Graph.Input.Add(TensorTypes.ValueInfo(name, value.Type.ToOnnx(), axes));
-        }
         ElementType type = call.Inputs.TryGetValue("zxbcdt", out Operand? tokens) ? tokens.Type : ElementType.Float32;
-        foreach (string name in Mamba2ChunkScanOp.Outputs)
-        {
-            // Without axes, which would have to agree with what the node says of wrong ranks.
-            ElementType own = name == Mamba2ChunkScanOp.Outputs[2] ? ElementType.Float32 : type;
-            ValueInfoProto output = TensorTypes.ValueInfo(name, own.ToOnnx(), []);
-            output.Type.TensorType.Shape = null;
-            model.Graph.Output.Add(output);
-        }
-        return model.ToByteArray();
+        return NodeModel
+            .Of([node], call.Inputs.Select(InputInfo), Mamba2ChunkScanOp.Outputs.Select(name => OutputInfo(name, type)))
+            .ToByteArray();
+    }
+
+    private static ValueInfoProto InputInfo(KeyValuePair<string, Operand> input)
+    {
+        Axis[] axes = [.. input.Value.Shape.Select((_, i) => (Axis)$"{input.Key}_{i}")];
+        return TensorTypes.ValueInfo(input.Key, input.Value.Type.ToOnnx(), axes);
+    }
+
+    // Without axes, which would have to agree with what the node says of wrong ranks.
+    private static ValueInfoProto OutputInfo(string name, ElementType type)
+    {
+        ElementType own = name == Mamba2ChunkScanOp.Outputs[2] ? ElementType.Float32 : type;
+        ValueInfoProto output = TensorTypes.ValueInfo(name, own.ToOnnx(), []);
+        output.Type.TensorType.Shape = null;
+        return output;
     }
 }
 

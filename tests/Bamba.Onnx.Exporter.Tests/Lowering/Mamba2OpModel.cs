@@ -2,6 +2,7 @@ using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Lowering.Functions;
 using Bamba.Onnx.Graph;
 using Bamba.Onnx.Graph.Proto;
+using Bamba.Onnx.Testing;
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
 using static Bamba.Onnx.Graph.Proto.TensorProto.Types;
@@ -76,16 +77,8 @@ internal sealed class Mamba2OpModel : IDisposable
         {
             MoveStateWritersForward(function);
         }
-        var model = new ModelProto
-        {
-            IrVersion = ModelBuilder.IrVersion,
-            Graph = new GraphProto { Name = "op" },
-        };
-        model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = StandardOps.Opset });
-        model.OpsetImport.Add(
-            new OperatorSetIdProto { Domain = Mamba2ChunkScanOp.Domain, Version = Mamba2ChunkScanOp.Version }
-        );
-        model.Functions.Add(function);
+        var inputs = new List<ValueInfoProto>();
+        var outputs = new List<ValueInfoProto>();
         var node = new NodeProto { OpType = Mamba2ChunkScanOp.Name, Domain = Mamba2ChunkScanOp.Domain };
         foreach (string input in Mamba2ChunkScanOp.Inputs.Take(Mamba2ChunkScanOp.PaddedInputCount))
         {
@@ -98,7 +91,7 @@ internal sealed class Mamba2OpModel : IDisposable
                 _ => 1,
             };
             Axis[] axes = [.. Enumerable.Range(0, rank).Select(i => (Axis)$"{input}_{i}")];
-            model.Graph.Input.Add(TensorTypes.ValueInfo(input, type, axes));
+            inputs.Add(TensorTypes.ValueInfo(input, type, axes));
             node.Input.Add(input);
         }
         foreach (string output in Mamba2ChunkScanOp.Outputs)
@@ -107,12 +100,11 @@ internal sealed class Mamba2OpModel : IDisposable
             [
                 .. Enumerable.Range(0, output == "present_recurrent_state" ? 4 : 3).Select(i => (Axis)$"{output}_{i}"),
             ];
-            model.Graph.Output.Add(TensorTypes.ValueInfo(output, DataType.Float, axes));
+            outputs.Add(TensorTypes.ValueInfo(output, DataType.Float, axes));
             node.Output.Add(output);
         }
         node.Attribute.AddRange(shape.Attributes().Select(attribute => attribute.Proto));
-        model.Graph.Node.Add(node);
-        return model.ToByteArray();
+        return NodeModel.Of([node], inputs, outputs, function).ToByteArray();
     }
 
     /// <summary>Puts the nodes that make the next state as early in the chunk's body as their inputs allow.</summary>
