@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Devices;
 using Bamba.Onnx.Diagnostics;
 using Bamba.Onnx.Generation;
 using Bamba.Onnx.Hub;
@@ -7,6 +8,7 @@ using Bamba.Onnx.Sessions;
 using Bamba.Onnx.State;
 using Bamba.Onnx.Text;
 using Microsoft.Extensions.Logging;
+using Microsoft.ML.OnnxRuntime;
 
 namespace Bamba.Onnx;
 
@@ -21,8 +23,17 @@ public sealed class BambaRuntime : IDisposable
     private readonly ILogger logger;
     private int disposed;
 
-    private BambaRuntime(ModelFolder folder, SharedGraph graph, BambaRuntimeOptions options, ILogger logger)
+    private BambaRuntime(
+        ModelFolder folder,
+        SharedGraph graph,
+        ProviderChoice choice,
+        BambaRuntimeOptions options,
+        ILogger logger
+    )
     {
+        Provider = choice.Provider;
+        DeviceName = choice.Device?.Name;
+        FallbackReason = choice.FallbackReason;
         Folder = folder.Path;
         Config = folder.Config;
         Manifest = folder.Manifest;
@@ -51,6 +62,17 @@ public sealed class BambaRuntime : IDisposable
     /// <summary>How it was loaded.</summary>
     public BambaRuntimeOptions Options { get; }
 
+    /// <summary>What the model runs on: never <see cref="ExecutionProvider.Auto"/>.</summary>
+    public ExecutionProvider Provider { get; }
+
+    /// <summary>The name of the device that the model runs on; null for the processor.</summary>
+    public string? DeviceName { get; }
+
+    /// <summary>
+    /// Why <see cref="ExecutionProvider.Auto"/> took the processor; null where it did not, and where ONNX Runtime is the CPU build.
+    /// </summary>
+    public string? FallbackReason { get; }
+
     /// <summary>Sampling defaults and end tokens of the model.</summary>
     public GenerationDefaults Defaults { get; }
 
@@ -66,6 +88,12 @@ public sealed class BambaRuntime : IDisposable
     internal SnapshotModel SnapshotModel { get; }
 
     internal ILogger Logger => logger;
+
+    /// <summary>Bytes a second that copies within the device's memory reach; null on the processor.</summary>
+    internal double? MeasureDeviceCopySpeed() => graph.Device?.MeasureCopySpeed();
+
+    /// <summary>Most tokens of a row that one call takes.</summary>
+    internal int PrefillChunk => Options.PrefillChunkOf(Provider);
 
     /// <summary>Loads an exported model.</summary>
     /// <param name="model">
@@ -118,6 +146,29 @@ public sealed class BambaRuntime : IDisposable
         }
     }
 
+    /// <summary>What a model and one session of it will take, before anything of it is loaded.</summary>
+    /// <param name="model">As for <see cref="Load(string, BambaRuntimeOptions?)"/>.</param>
+    /// <param name="options">How it is to be loaded; null for what fits most.</param>
+    /// <param name="batchSize">Rows of the session.</param>
+    /// <param name="contextLength">Tokens that keys and values get room for; null for the most that the model takes.</param>
+    /// <exception cref="BambaFormatException">There is no such model or no export of it, or a file of it is missing, damaged, or of a newer format.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A number is not positive.</exception>
+    public static MemoryPlan PlanMemory(
+        string model,
+        BambaRuntimeOptions? options = null,
+        int batchSize = 1,
+        int? contextLength = null
+    )
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
+        options ??= new BambaRuntimeOptions();
+        ModelFolder folder = ModelFolder.Open(FindExport(model, options));
+        int capacity = contextLength ?? folder.Manifest.Options.ContextLength;
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacity, nameof(contextLength));
+        return MemoryPlan.For(folder, options, batchSize, capacity);
+    }
+
     /// <summary>What a session's caches will take, before it is opened.</summary>
     /// <param name="batchSize">Rows.</param>
     /// <param name="contextLength">Tokens that keys and values get room for; null for the most that the model takes.</param>
@@ -154,15 +205,21 @@ public sealed class BambaRuntime : IDisposable
         ILogger logger = options.LoggerFactory.CreateLogger(BambaTelemetry.Name);
         using Activity? activity = BambaTelemetry.StartLoad(model);
         long start = Stopwatch.GetTimestamp();
-        var locator = new ModelLocator(
-            new HubCache(options.HubCacheFolder),
-            new ExportCache(options.ExportCacheFolder)
+        string folder = FindExport(model, options);
+        SharedGraph graph = LoadGraph(
+            folder,
+            options,
+            cancellationToken,
+            out ModelFolder files,
+            out ProviderChoice choice
         );
-        string folder = locator.FindExport(model, options.Dtype);
-        SharedGraph graph = LoadGraph(folder, options, cancellationToken, out ModelFolder files);
         try
         {
-            var runtime = new BambaRuntime(files, graph, options, logger);
+            var runtime = new BambaRuntime(files, graph, choice, options, logger);
+            if (choice.FallbackReason is { } reason)
+            {
+                logger.FellBack(reason);
+            }
             logger.Loaded(
                 folder,
                 files.Manifest.Parameters,
@@ -179,25 +236,48 @@ public sealed class BambaRuntime : IDisposable
         }
     }
 
+    private static string FindExport(string model, BambaRuntimeOptions options) =>
+        new ModelLocator(new HubCache(options.HubCacheFolder), new ExportCache(options.ExportCacheFolder)).FindExport(
+            model,
+            options.Dtype
+        );
+
     private static SharedGraph LoadGraph(
         string folder,
         BambaRuntimeOptions options,
         CancellationToken cancellationToken,
-        out ModelFolder files
+        out ModelFolder files,
+        out ProviderChoice choice
     )
     {
         IDisposable? hold = ExportCache.Hold(folder);
+        ProviderChoice? taken = null;
         try
         {
             files = ModelFolder.Open(folder);
-            return new SharedGraph(GraphLoader.Load(files, GraphProfile.Runtime, options, cancellationToken), hold);
+            choice = taken = ProviderChoice.Of(options, files);
+            InferenceSession graph = GraphLoader.Load(
+                files,
+                GraphProfile.Runtime,
+                options,
+                choice.Device,
+                cancellationToken
+            );
+            return new SharedGraph(graph, choice.Device, StepRefusal(options, choice), hold);
         }
         catch
         {
+            taken?.Device?.Dispose();
             hold?.Dispose();
             throw;
         }
     }
+
+    /// <summary>The function of a model's file loops over chunks on the processor's side, which no recording can hold.</summary>
+    private static string? StepRefusal(BambaRuntimeOptions options, ProviderChoice choice) =>
+        options.CustomOps.Find(choice.Provider) is null ? "the scan runs as the function of the model's file"
+        : options.RecordSteps ? null
+        : "as was asked";
 
     private StateLayout LayoutOf(int batchSize, int? contextLength, out int capacity)
     {

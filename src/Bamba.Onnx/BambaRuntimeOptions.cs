@@ -24,17 +24,23 @@ public sealed record BambaRuntimeOptions
         }
     }
 
-    /// <summary>Most tokens of a prompt that go through the model in one call: more is faster and takes more memory.</summary>
+    /// <summary>
+    /// Most tokens of a prompt that go through the model in one call: more is faster and takes more memory. Null for 512 on the
+    /// processor and 2,048 on a device.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not positive.</exception>
-    public int PrefillChunk
+    public int? PrefillChunk
     {
         get;
         init
         {
-            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(value);
+            if (value is { } tokens)
+            {
+                ArgumentOutOfRangeException.ThrowIfNegativeOrZero(tokens, nameof(value));
+            }
             field = value;
         }
-    } = 512;
+    }
 
     /// <summary>What computes the scan of Mamba layers; by default the native library beside the application where there is one.</summary>
     public CustomOps CustomOps
@@ -47,8 +53,47 @@ public sealed record BambaRuntimeOptions
         }
     } = CustomOps.Auto;
 
-    /// <summary>What the graph runs on.</summary>
-    internal ExecutionProvider Provider { get; init; }
+    /// <summary>What the model runs on; by default a device where there is one.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is none of the enumeration's.</exception>
+    public ExecutionProvider Provider
+    {
+        get;
+        init
+        {
+            if (!Enum.IsDefined(value))
+            {
+                throw new ArgumentOutOfRangeException(nameof(value), value, null);
+            }
+            field = value;
+        }
+    }
+
+    /// <summary>Which device, as CUDA numbers them.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
+    public int DeviceId
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            field = value;
+        }
+    }
+
+    /// <summary>Most bytes of the device's memory for weights and computation; null for as much as there is.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not positive.</exception>
+    public long? DeviceMemoryLimit
+    {
+        get;
+        init
+        {
+            if (value is { } bytes)
+            {
+                ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bytes, nameof(value));
+            }
+            field = value;
+        }
+    }
 
     /// <summary>Hugging Face's cache, where an id is looked up; by default <c>~/.cache/huggingface/hub</c>.</summary>
     /// <exception cref="ArgumentException">The value is empty.</exception>
@@ -90,4 +135,10 @@ public sealed record BambaRuntimeOptions
             field = value;
         }
     } = NullLoggerFactory.Instance;
+
+    /// <summary>Whether a device records a step and replays it; without, it runs kernel by kernel, which gives the same.</summary>
+    internal bool RecordSteps { get; init; } = true;
+
+    internal int PrefillChunkOf(ExecutionProvider provider) =>
+        PrefillChunk ?? (provider == ExecutionProvider.Cuda ? 2048 : 512);
 }

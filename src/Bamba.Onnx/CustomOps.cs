@@ -45,7 +45,7 @@ public sealed record CustomOps
 
     /// <summary>The library to register; null for none.</summary>
     /// <exception cref="BambaFormatException">The caller named a file that is not there.</exception>
-    internal string? Find(ExecutionProvider provider = ExecutionProvider.Cpu) =>
+    internal string? Find(ExecutionProvider provider) =>
         choice switch
         {
             Choice.Off => null,

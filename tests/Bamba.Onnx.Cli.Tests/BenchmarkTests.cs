@@ -73,6 +73,9 @@ public sealed class BenchmarkTests
             Parameters = 9_780_235_392,
             Dtype = "f16",
             Provider = "CPU",
+            Device = null,
+            StepWeightBytes = 3L << 29,
+            CopySpeed = null,
             Scan = ScanImplementation.FunctionBody,
             Threads = 8,
             Caches = new CacheSizes(1_234_567, 89),
@@ -82,7 +85,7 @@ public sealed class BenchmarkTests
         table.WriteHead();
         table.WriteRow(new BenchmarkResult(tests[0], [50_000_000, 60_000_000], 0));
         table.WriteRow(new BenchmarkResult(tests[1], [1_000_000_000], 0));
-        table.WriteFoot(new Machine("A processor", 1, "An OS"), new ProductVersions("1.2.3+abc", "4.5", "6.7"));
+        table.WriteFoot(new Machine("A processor", 1, "An OS"), new ProductVersions("1.2.3+abc", "4.5", "6.7"), []);
         string[] lines = output.ToString().Split('\n');
         Assert.Single(lines.Take(4).Select(line => line.Length).Distinct());
         Assert.Matches(@"^\|( -+[-:] \|){10}$", lines[1]);

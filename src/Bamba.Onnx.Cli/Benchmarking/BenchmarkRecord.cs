@@ -28,7 +28,11 @@ internal sealed record BenchmarkRecord
     public required long ModelNParams { get; init; }
     public required string Dtype { get; init; }
     public required string Provider { get; init; }
+    public required string? Device { get; init; }
     public required string Scan { get; init; }
+    public required string? StepMode { get; init; }
+    public required double? DeviceCopyBytesPerSecond { get; init; }
+    public required double? BandwidthShare { get; init; }
     public required long StateBytesPerSequence { get; init; }
     public required long KvBytesPerToken { get; init; }
     public required long SessionStateBytes { get; init; }
@@ -67,7 +71,11 @@ internal sealed record BenchmarkRecord
             ModelNParams = model.Parameters,
             Dtype = model.Dtype,
             Provider = model.Provider,
+            Device = model.Device,
             Scan = model.Scan,
+            StepMode = result.StepMode,
+            DeviceCopyBytesPerSecond = model.CopySpeed,
+            BandwidthShare = result.BandwidthShare(model),
             StateBytesPerSequence = model.Caches.StateBytesPerSequence,
             KvBytesPerToken = model.Caches.KeyValueBytesPerToken,
             SessionStateBytes = result.SessionStateBytes,
@@ -90,6 +98,10 @@ internal sealed record BenchmarkRecord
         JsonSerializer.Serialize(records, Json.IReadOnlyListBenchmarkRecord);
 }
 
-[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSourceGenerationOptions(
+    WriteIndented = true,
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull
+)]
 [JsonSerializable(typeof(IReadOnlyList<BenchmarkRecord>))]
 internal sealed partial class BenchmarkJson : JsonSerializerContext;

@@ -22,8 +22,22 @@ internal sealed record BenchmarkResult
     /// <summary>The speed of each repetition, tokens of all rows counted.</summary>
     public ImmutableArray<double> TokensPerSecond { get; }
 
+    /// <summary>How a step ran on a device; null on the processor, and where no step was measured.</summary>
+    public string? StepMode { get; init; }
+
     /// <summary>Bytes of the caches of all rows, with room for exactly the test's tokens.</summary>
     public long SessionStateBytes { get; }
+
+    /// <summary>The share of a device's copy speed that the median repetition of a decode test reached; null where there is none.</summary>
+    public double? BandwidthShare(BenchmarkedModel model)
+    {
+        if (Test.Kind != BenchmarkKind.Decode || model.CopySpeed is not { } speed)
+        {
+            return null;
+        }
+        long median = Nanoseconds.Sort()[Nanoseconds.Length / 2];
+        return model.StepBytes(Test) * Test.Tokens / (median / 1e9) / speed;
+    }
 
     public double MeanNanoseconds => Mean(Nanoseconds.Select(time => (double)time));
 

@@ -30,7 +30,10 @@ internal sealed class BenchmarkRunner(BambaRuntime runtime, int repetitions, Act
             report($"{test.Name}: repetition {i} of {repetitions}");
             times.Add(Measure(session, input, cancellationToken));
         }
-        return new BenchmarkResult(test, times.MoveToImmutable(), session.StateBytes);
+        return new BenchmarkResult(test, times.MoveToImmutable(), session.StateBytes)
+        {
+            StepMode = test.Kind == BenchmarkKind.Decode ? session.StepMode : null,
+        };
     }
 
     /// <summary>Nanoseconds of the test's own tokens, on a session that is brought to its depth first.</summary>
@@ -51,7 +54,7 @@ internal sealed class BenchmarkRunner(BambaRuntime runtime, int repetitions, Act
             cancellationToken.ThrowIfCancellationRequested();
             session.Decode(step);
         }
-        // Logits lie in the processor's memory when a call returns, so that the clock stops at the end of the work.
+        // A call returns when its logits are there, on the processor or the device, so that the clock stops at the end of the work.
         return (long)Stopwatch.GetElapsedTime(start).TotalNanoseconds;
     }
 

@@ -47,7 +47,7 @@ internal sealed class BenchmarkTable
             )
         );
 
-    public void WriteFoot(Machine machine, ProductVersions versions)
+    public void WriteFoot(Machine machine, ProductVersions versions, IReadOnlyList<BenchmarkResult> results)
     {
         output.WriteLine();
         string cores = machine.Cores == 1 ? "1 core" : $"{machine.Cores} cores";
@@ -59,6 +59,32 @@ internal sealed class BenchmarkTable
                 $"A sequence's state takes {model.Caches.StateBytesPerSequence:N0} bytes, and {model.Caches.KeyValueBytesPerToken:N0} bytes a token."
             )
         );
+        WriteDevice(results);
+    }
+
+    /// <summary>What a device's figures are to be read by: how steps ran, and what of its memory's speed they reached.</summary>
+    private void WriteDevice(IReadOnlyList<BenchmarkResult> results)
+    {
+        if (model.Device is not { } device || model.CopySpeed is not { } speed)
+        {
+            return;
+        }
+        output.WriteLine();
+        output.WriteLine(
+            string.Create(CultureInfo.InvariantCulture, $"{device}, which copies {speed / 1e12:F2} TB/s in its memory.")
+        );
+        foreach (BenchmarkResult result in results)
+        {
+            if (result.BandwidthShare(model) is { } share)
+            {
+                output.WriteLine(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{result.Test.Name}, batch {result.Test.Batch}: {share:P0} of that; {result.StepMode}."
+                    )
+                );
+            }
+        }
     }
 
     private string[] Cells(BenchmarkTest test, string speed) =>

@@ -1,5 +1,6 @@
 using Bamba.Onnx.Cli.Inspection;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Sessions;
 
 namespace Bamba.Onnx.Cli.Benchmarking;
 
@@ -21,6 +22,9 @@ internal sealed record BenchmarkedModel
     /// <summary>ONNX Runtime's execution provider.</summary>
     public required string Provider { get; init; }
 
+    /// <summary>The device's name; null on the processor.</summary>
+    public required string? Device { get; init; }
+
     /// <summary>What computes <see cref="Mamba2ChunkScanOp"/>.</summary>
     public required string Scan { get; init; }
 
@@ -28,17 +32,39 @@ internal sealed record BenchmarkedModel
 
     public required CacheSizes Caches { get; init; }
 
-    public static BenchmarkedModel Of(BambaRuntime runtime, string name, int threads) =>
-        new()
+    /// <summary>Bytes of the weights that a step reads: all, but of an embedding table that is no head only the tokens' rows.</summary>
+    public required long StepWeightBytes { get; init; }
+
+    /// <summary>Bytes a second that copies within the device's memory reach; null on the processor.</summary>
+    public required double? CopySpeed { get; init; }
+
+    /// <summary>Bytes that a step of a decode test must move: weights once, each row's states in and out, and its keys and values.</summary>
+    public long StepBytes(BenchmarkTest test) =>
+        StepWeightBytes
+        + (
+            test.Batch
+            * ((2 * Caches.StateBytesPerSequence) + (Caches.KeyValueBytesPerToken * (test.Depth + (test.Tokens / 2))))
+        );
+
+    public static BenchmarkedModel Of(BambaRuntime runtime, string name, int threads)
+    {
+        long bytes = runtime.Manifest.Files.Where(file => file.Name == ModelFiles.Weights).Sum(file => file.Bytes);
+        BambaConfig config = runtime.Config;
+        long table = (long)config.VocabSize * config.HiddenSize * runtime.Manifest.Options.Dtype.SizeInBytes();
+        return new BenchmarkedModel
         {
             Name = name,
             Folder = Path.GetFullPath(runtime.Folder),
-            Bytes = runtime.Manifest.Files.Where(file => file.Name == ModelFiles.Weights).Sum(file => file.Bytes),
+            Bytes = bytes,
+            StepWeightBytes = config.TieWordEmbeddings ? bytes : bytes - table,
+            CopySpeed = runtime.MeasureDeviceCopySpeed(),
             Parameters = runtime.Manifest.Parameters,
             Dtype = runtime.Manifest.Options.Dtype.ShortName(),
-            Provider = "CPU",
-            Scan = ScanImplementation.NameOf(runtime.Options.CustomOps),
+            Provider = runtime.Provider == ExecutionProvider.Cuda ? "CUDA" : "CPU",
+            Device = runtime.DeviceName,
+            Scan = ScanImplementation.NameOf(runtime.Options.CustomOps, runtime.Provider),
             Threads = threads,
             Caches = CacheSizes.Of(runtime.Signature),
         };
+    }
 }

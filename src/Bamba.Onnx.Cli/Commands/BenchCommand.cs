@@ -47,6 +47,7 @@ internal sealed class BenchCommand
         "Threads of one operator, by default one a core.",
         () => Machine.OfProcess().Cores
     );
+    private readonly Option<Device> device = DeviceArgument.Create();
     private readonly Option<CustomOps> ops = OpsArgument.Create();
     private readonly Option<string> output = new Option<string>("--output", "-o")
     {
@@ -70,6 +71,7 @@ internal sealed class BenchCommand
             it.depths,
             it.repetitions,
             it.threads,
+            it.device,
             it.ops,
             it.output,
         };
@@ -99,7 +101,13 @@ internal sealed class BenchCommand
         int threadCount = parsed.GetValue(threads);
         using BambaRuntime runtime = BambaRuntime.Load(
             folder,
-            new BambaRuntimeOptions { Threads = threadCount, CustomOps = parsed.GetRequiredValue(ops) }
+            new BambaRuntimeOptions
+            {
+                Threads = threadCount,
+                CustomOps = parsed.GetRequiredValue(ops),
+                Provider = parsed.GetValue(device).Provider,
+                DeviceId = parsed.GetValue(device).Id,
+            }
         );
         Measure(
             console,
@@ -124,6 +132,7 @@ internal sealed class BenchCommand
         var versions = ProductVersions.OfProcess();
         var table = new BenchmarkTable(json ? TextWriter.Null : console.Out, model, tests);
         var records = new List<BenchmarkRecord>();
+        var results = new List<BenchmarkResult>();
         table.WriteHead();
         foreach (BenchmarkTest test in tests)
         {
@@ -138,9 +147,10 @@ internal sealed class BenchCommand
                 console.ClearStatus();
             }
             table.WriteRow(result);
+            results.Add(result);
             records.Add(BenchmarkRecord.Of(result, model, machine, versions, start));
         }
-        table.WriteFoot(machine, versions);
+        table.WriteFoot(machine, versions, results);
         if (json)
         {
             console.Out.WriteLine(BenchmarkRecord.ToJson(records));

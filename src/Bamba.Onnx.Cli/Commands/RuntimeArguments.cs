@@ -6,11 +6,7 @@ namespace Bamba.Onnx.Cli.Commands;
 internal sealed class RuntimeArguments(CliConsole console)
 {
     private readonly ExportedModelArguments model = new(ModelArguments.Optional(console));
-    private readonly Option<string> device = new Option<string>("--device")
-    {
-        Description = "Where the model runs; auto takes the best there is. This version runs on the processor.",
-        DefaultValueFactory = _ => "auto",
-    }.AcceptOnlyFromAmong("auto", "cpu");
+    private readonly Option<Device> device = DeviceArgument.Create();
     private readonly Option<CustomOps> ops = OpsArgument.Create();
     private readonly Option<int?> threads = new("--threads")
     {
@@ -36,10 +32,16 @@ internal sealed class RuntimeArguments(CliConsole console)
     public Task<string> ResolveAsync(ParseResult parsed, CancellationToken cancellationToken) =>
         model.ResolveAsync(console, parsed, cancellationToken);
 
-    public Task<BambaRuntime> LoadAsync(string folder, ParseResult parsed, CancellationToken cancellationToken) =>
-        BambaRuntime.LoadAsync(
-            folder,
-            new BambaRuntimeOptions { Threads = parsed.GetValue(threads), CustomOps = parsed.GetRequiredValue(ops) },
-            cancellationToken
-        );
+    public async Task<BambaRuntime> LoadAsync(string folder, ParseResult parsed, CancellationToken cancellationToken)
+    {
+        Device where = parsed.GetValue(device);
+        var options = new BambaRuntimeOptions
+        {
+            Threads = parsed.GetValue(threads),
+            CustomOps = parsed.GetRequiredValue(ops),
+            Provider = where.Provider,
+            DeviceId = where.Id,
+        };
+        return await BambaRuntime.LoadAsync(folder, options, cancellationToken).ConfigureAwait(false);
+    }
 }

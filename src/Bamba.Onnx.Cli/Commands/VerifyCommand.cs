@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Cli.Verification;
-using Bamba.Onnx.Sessions;
 
 namespace Bamba.Onnx.Cli.Commands;
 
@@ -18,11 +17,7 @@ internal static class VerifyCommand
             HelpName = "CASE",
             Required = true,
         };
-        var device = new Option<string>("--device")
-        {
-            Description = "Where the graphs run; cuda needs ONNX Runtime's CUDA build.",
-            DefaultValueFactory = _ => "cpu",
-        }.AcceptOnlyFromAmong("cpu", "cuda");
+        Option<Device> device = DeviceArgument.Create();
         Option<CustomOps> ops = OpsArgument.Create();
         var json = new Option<bool>("--json") { Description = "Print the result as JSON." };
         var command = new Command("verify", "Run both graphs against expected values and compare.")
@@ -44,7 +39,8 @@ internal static class VerifyCommand
                     new BambaRuntimeOptions
                     {
                         CustomOps = parsed.GetRequiredValue(ops),
-                        Provider = parsed.GetValue(device) == "cuda" ? ExecutionProvider.Cuda : ExecutionProvider.Cpu,
+                        Provider = parsed.GetValue(device).Provider,
+                        DeviceId = parsed.GetValue(device).Id,
                     },
                     cancellationToken
                 );

@@ -1,4 +1,5 @@
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Sessions;
 
 namespace Bamba.Onnx.Cli.Inspection;
 
@@ -12,9 +13,10 @@ internal static class ScanImplementation
 
     /// <summary>What a runtime of these options runs.</summary>
     /// <exception cref="BambaFormatException">The options name a library that is not there.</exception>
-    public static string NameOf(CustomOps ops) => ops.Find() is null ? FunctionBody : Kernels;
+    public static string NameOf(CustomOps ops, ExecutionProvider provider) =>
+        ops.Find(provider) is null ? FunctionBody : Kernels;
 
-    /// <summary>The same, where the library is told by its path.</summary>
+    /// <summary>The same on the processor, where the library is told by its path.</summary>
     /// <exception cref="BambaFormatException">The options name a library that is not there.</exception>
-    public static string PathOf(CustomOps ops) => ops.Find() ?? FunctionBody;
+    public static string PathOf(CustomOps ops) => ops.Find(ExecutionProvider.Cpu) ?? FunctionBody;
 }

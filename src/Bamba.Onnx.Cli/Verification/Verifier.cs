@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Devices;
+using Bamba.Onnx.Devices.Cuda;
 using Bamba.Onnx.Exporter.Checkpoint;
 using Bamba.Onnx.Sessions;
 using Microsoft.ML.OnnxRuntime;
@@ -24,9 +26,10 @@ internal static class Verifier
         ModelFolder model = ModelFolder.Open(folder);
         using SafetensorsValues expected = SafetensorsValues.Open(Path.Combine(reference, ExpectedFile));
         var checks = new List<VerificationCheck> { Files(model) };
+        using CudaDevice? device = ProviderChoice.Of(options, model).Device;
         foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
         {
-            using InferenceSession graph = GraphLoader.Load(model, profile, options, cancellationToken);
+            using InferenceSession graph = GraphLoader.Load(model, profile, options, device, cancellationToken);
             GraphSignature signature = GraphSignature.For(model.Config, profile, model.Manifest.GraphOptions);
             var run = new GraphChecks(
                 graph,

@@ -32,4 +32,7 @@ internal static partial class Log
         "Generation of {Rows} rows ended after {Steps} steps: {PromptTokens} prompt tokens, {NewTokens} new ones"
     )]
     public static partial void Generated(this ILogger logger, int rows, int steps, int promptTokens, int newTokens);
+
+    [LoggerMessage(4, LogLevel.Information, "Runs on the processor, not on CUDA: {Reason}")]
+    public static partial void FellBack(this ILogger logger, string reason);
 }

@@ -31,7 +31,7 @@ public sealed class BambaSession : IDisposable
         StateBytes = layout.TotalBytes;
         limits = new SessionLimits(layout.BatchSize, contextLength, runtime.Config.VocabSize);
         this.graph = graph;
-        runner = new SequenceRunner(graph.Graph, runtime.Signature, layout, limits, runtime.Options.PrefillChunk);
+        runner = new SequenceRunner(graph, runtime.Signature, layout, limits, runtime.PrefillChunk);
         gate = new SessionGate(runner.Terminate, Free);
         BambaTelemetry.SessionOpened(StateBytes);
     }
@@ -57,6 +57,9 @@ public sealed class BambaSession : IDisposable
 
     /// <summary>Whether ONNX Runtime failed and left the caches of no use.</summary>
     internal bool IsDamaged => runner.IsDamaged;
+
+    /// <summary>How a step of one token a row runs on a device; null on the processor, where there is but one way.</summary>
+    internal string? StepMode => runner.StepMode;
 
     /// <summary>Time spent inside ONNX Runtime, in <see cref="Stopwatch"/> ticks.</summary>
     internal long RunTicks => runner.RunTicks;
@@ -207,7 +210,15 @@ public sealed class BambaSession : IDisposable
     /// <returns>The scores, reordered alike.</returns>
     /// <exception cref="ArgumentException">A row is missing or does not exist.</exception>
     /// <exception cref="InvalidOperationException">Another thread is in a call, or ONNX Runtime failed in an earlier one.</exception>
-    public Logits Reorder(params ReadOnlySpan<int> sourceRows) => Restore(Snapshot(), sourceRows);
+    public Logits Reorder(params ReadOnlySpan<int> sourceRows)
+    {
+        using SessionGate.Call call = gate.Enter();
+        RequireUndamaged();
+        limits.RequireSourceRows(sourceRows, BatchSize, nameof(sourceRows));
+        Version++;
+        runner.Reorder(sourceRows);
+        return Logits;
+    }
 
     /// <summary>Opens a second session that goes on from where this one stands.</summary>
     /// <param name="contextLength">Tokens that the new session has room for; null for as many as this one.</param>
@@ -217,11 +228,17 @@ public sealed class BambaSession : IDisposable
     /// <exception cref="ObjectDisposedException">The session or its runtime was disposed.</exception>
     public BambaSession Fork(int? contextLength = null)
     {
-        BambaStateSnapshot snapshot = Snapshot();
+        using SessionGate.Call call = gate.Enter();
+        RequireUndamaged();
         BambaSession fork = Runtime.CreateSession(BatchSize, contextLength ?? ContextLength);
         try
         {
-            fork.Restore(snapshot);
+            for (int row = 0; row < BatchSize; row++)
+            {
+                fork.limits.RequireRoom(runner.Tokens(row).Length);
+            }
+            fork.runner.CopyFrom(runner);
+            fork.Version++;
             return fork;
         }
         catch

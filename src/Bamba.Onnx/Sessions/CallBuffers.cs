@@ -1,68 +1,56 @@
 using Bamba.Onnx.Contract;
-using Bamba.Onnx.State;
-using Microsoft.ML.OnnxRuntime;
+using Bamba.Onnx.Devices;
 
 namespace Bamba.Onnx.Sessions;
 
 /// <summary>What a call reads and writes besides caches, allocated once for the longest call of a session.</summary>
 internal sealed class CallBuffers : IDisposable
 {
-    private readonly int vocabSize;
-    private readonly bool logitsOfEveryPosition;
-    private readonly int rowStride;
+    private readonly Disposables owned = new();
 
+    /// <param name="space">The graph's memory.</param>
     /// <param name="signature">The graph's signature, which says how many positions have logits.</param>
     /// <param name="vocabSize">Logits a position.</param>
     /// <param name="batchSize">Rows.</param>
     /// <param name="longestCall">Most tokens of a row in one call.</param>
-    public CallBuffers(GraphSignature signature, int vocabSize, int batchSize, int longestCall)
+    public CallBuffers(MemorySpace space, GraphSignature signature, int vocabSize, int batchSize, int longestCall)
     {
-        this.vocabSize = vocabSize;
-        logitsOfEveryPosition = signature.Results[0].Axes[1].Symbol is not null;
-        rowStride = checked(Positions(longestCall) * vocabSize);
-        Tokens = new NativeBuffer<long>(ElementType.Int64, checked(batchSize * longestCall));
-        PastLens = new NativeBuffer<int>(ElementType.Int32, batchSize);
-        SeqLens = new NativeBuffer<int>(ElementType.Int32, batchSize);
-        Logits = new NativeBuffer<float>(ElementType.Float32, checked(batchSize * rowStride));
-        PastLens.Span.Clear();
-        SeqLens.Span.Clear();
+        bool everyPosition = signature.Results[0].Axes[1].Symbol is not null;
+        try
+        {
+            int tokens = checked(batchSize * longestCall);
+            Tokens = owned.Add(new MirroredBuffer<long>(space, ElementType.Int64, tokens));
+            PastLens = owned.Add(new MirroredBuffer<int>(space, ElementType.Int32, batchSize));
+            SeqLens = owned.Add(new MirroredBuffer<int>(space, ElementType.Int32, batchSize));
+            Logits = owned.Add(new LogitsBuffer(space, vocabSize, everyPosition, batchSize, longestCall));
+        }
+        catch
+        {
+            owned.Dispose();
+            throw;
+        }
     }
 
     /// <summary>[rows, length] of the current call, from the front.</summary>
-    public NativeBuffer<long> Tokens { get; }
+    public MirroredBuffer<long> Tokens { get; }
 
     /// <summary>[batch]: tokens in each row's caches.</summary>
-    public NativeBuffer<int> PastLens { get; }
+    public MirroredBuffer<int> PastLens { get; }
 
     /// <summary>[batch]: tokens of each row in the current call.</summary>
-    public NativeBuffer<int> SeqLens { get; }
+    public MirroredBuffer<int> SeqLens { get; }
 
-    /// <summary>Logits by row: that of the last token, or those of every token of the call.</summary>
-    public NativeBuffer<float> Logits { get; }
+    /// <summary>The scores of each row's next token.</summary>
+    public LogitsBuffer Logits { get; }
 
-    /// <summary>Where rows of a call write their logits; rows that run apart never share a place.</summary>
-    public OrtValue LogitsOf(int firstRow, int rows, int length) =>
-        Logits.View(firstRow * rowStride, rows, Positions(length), vocabSize);
-
-    /// <summary>Where a row's logits start when they were brought from elsewhere and no call made them.</summary>
-    public int RestoredLogits(int row) => row * rowStride;
-
-    /// <summary>Where the logits of a row's last token start, after a call of rows from <paramref name="firstRow"/> on.</summary>
-    public int LastLogits(int firstRow, int row, int length)
+    /// <summary>Lets the graph see what was staged for a call of consecutive rows.</summary>
+    public void Upload(int firstRow, int rows, int length)
     {
-        int positions = Positions(length);
-        int last = positions == 1 ? 0 : SeqLens.Span[row] - 1;
-        return (firstRow * rowStride) + ((((row - firstRow) * positions) + last) * vocabSize);
+        Tokens.Upload(0, rows * length);
+        PastLens.Upload(firstRow, rows);
+        SeqLens.Upload(firstRow, rows);
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        Tokens.Dispose();
-        PastLens.Dispose();
-        SeqLens.Dispose();
-        Logits.Dispose();
-    }
-
-    private int Positions(int length) => logitsOfEveryPosition ? length : 1;
+    public void Dispose() => owned.Dispose();
 }

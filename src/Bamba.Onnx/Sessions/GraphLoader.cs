@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Devices.Cuda;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Bamba.Onnx.Sessions;
@@ -7,6 +9,11 @@ namespace Bamba.Onnx.Sessions;
 /// <summary>Loads a graph of a model folder into ONNX Runtime; the one place where its loading errors become ours.</summary>
 internal static class GraphLoader
 {
+    /// <param name="folder">The model.</param>
+    /// <param name="profile">Which of its graphs.</param>
+    /// <param name="options">How.</param>
+    /// <param name="device">The device to run on, on its stream; null for the processor.</param>
+    /// <param name="cancellationToken">Ends the loading.</param>
     /// <exception cref="BambaFormatException">The graph is damaged or ONNX Runtime refuses it.</exception>
     /// <exception cref="BambaException">The provider is missing, or does not run the folder's element type.</exception>
     /// <exception cref="OperationCanceledException">The loading was cancelled.</exception>
@@ -14,11 +21,13 @@ internal static class GraphLoader
         ModelFolder folder,
         GraphProfile profile,
         BambaRuntimeOptions options,
+        CudaDevice? device,
         CancellationToken cancellationToken = default
     )
     {
         cancellationToken.ThrowIfCancellationRequested();
-        RequireRunnable(folder.Manifest.Options.Dtype, options.Provider);
+        ExecutionProvider provider = device is null ? ExecutionProvider.Cpu : ExecutionProvider.Cuda;
+        RequireRunnable(folder.Manifest.Options.Dtype, provider);
         string path = Path.Combine(folder.Path, ModelFiles.Graph(profile));
         RequireUndamaged(folder.Manifest, path);
         using var sessionOptions = new SessionOptions
@@ -27,10 +36,13 @@ internal static class GraphLoader
             // Patterns are kept for ever for each shape of a call, and prompts have as many lengths as there are tokens in a context.
             EnableMemoryPattern = false,
         };
-        Append(options.Provider, sessionOptions);
-        Register(options, sessionOptions);
+        if (device is not null)
+        {
+            Append(device, options.DeviceMemoryLimit, sessionOptions);
+        }
+        Register(options.CustomOps.Find(provider), sessionOptions);
         // With CUDA the processor has shapes to compute and no more: further threads would only wait, and busily.
-        if ((options.Threads ?? (options.Provider == ExecutionProvider.Cuda ? 1 : null)) is { } threads)
+        if ((options.Threads ?? (device is null ? null : 1)) is { } threads)
         {
             sessionOptions.IntraOpNumThreads = threads;
         }
@@ -49,30 +61,41 @@ internal static class GraphLoader
         }
     }
 
-    private static void Append(ExecutionProvider provider, SessionOptions sessionOptions)
+    private static void Append(CudaDevice device, long? memoryLimit, SessionOptions sessionOptions)
     {
-        if (provider == ExecutionProvider.Cpu)
+        var settings = new Dictionary<string, string>
         {
-            return;
+            ["device_id"] = device.Ordinal.ToString(CultureInfo.InvariantCulture),
+            ["has_user_compute_stream"] = "1",
+            ["user_compute_stream"] = device.Stream.ToString(CultureInfo.InvariantCulture),
+            ["use_tf32"] = "0",
+            // The other strategy doubles what it takes each time, which a model of half a device's memory does not survive.
+            ["arena_extend_strategy"] = "kSameAsRequested",
+        };
+        if (memoryLimit is { } bytes)
+        {
+            settings["gpu_mem_limit"] = bytes.ToString(CultureInfo.InvariantCulture);
         }
+        // Weights stay for good: out of the arena they leave no holes in it.
+        sessionOptions.AddSessionConfigEntry("session.use_device_allocator_for_initializers", "1");
         try
         {
             using var cuda = new OrtCUDAProviderOptions();
-            cuda.UpdateOptions(new Dictionary<string, string> { ["use_tf32"] = "0" });
+            cuda.UpdateOptions(settings);
             sessionOptions.AppendExecutionProvider_CUDA(cuda);
         }
         catch (OnnxRuntimeException e)
         {
             throw new BambaException(
-                $"expected ONNX Runtime's CUDA provider, found none that loads (package Microsoft.ML.OnnxRuntime.Gpu, CUDA 13, cuDNN 9): {e.Message}",
+                $"expected the libraries of ONNX Runtime's CUDA provider (CUDA 13 and cuDNN 9), found some missing: {e.Message}",
                 e
             );
         }
     }
 
-    private static void Register(BambaRuntimeOptions options, SessionOptions sessionOptions)
+    private static void Register(string? library, SessionOptions sessionOptions)
     {
-        if (options.CustomOps.Find(options.Provider) is not { } library)
+        if (library is null)
         {
             return;
         }

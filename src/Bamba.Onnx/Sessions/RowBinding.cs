@@ -45,7 +45,7 @@ internal sealed class RowBinding : IDisposable
             logits?.Dispose();
             tokens = buffers.Tokens.View(0, rows, length);
             binding.BindInput(TensorNames.InputIds, tokens);
-            logits = buffers.LogitsOf(firstRow, rows, length);
+            logits = buffers.Logits.View(firstRow, rows, length);
             binding.BindOutput(TensorNames.Logits, logits);
             boundLength = length;
         }

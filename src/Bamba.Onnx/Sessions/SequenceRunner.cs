@@ -11,24 +11,22 @@ namespace Bamba.Onnx.Sessions;
 /// </summary>
 internal sealed class SequenceRunner : IDisposable
 {
-    private const int NoLogits = -1;
+    /// <summary>A call of many rows works on that many times the tokens of one; more go row by row.</summary>
+    public const int MostChunksTogether = 8;
 
-    private readonly InferenceSession graph;
-    private readonly int vocabSize;
     private readonly int prefillChunk;
+    private readonly Disposables owned = new();
     private readonly StateBuffers states;
     private readonly StateBackup backup;
     private readonly CallBuffers buffers;
     private readonly RowBinding allRows;
     private readonly RowBinding?[] singleRows;
-
-    // Failures come as exceptions; ONNX Runtime need not write them to standard error too.
-    private readonly RunOptions runOptions = new() { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
+    private readonly GraphRunner runner;
+    private readonly SharedGraph graph;
     private readonly int[][] tokens;
-    private readonly int[] logitsStart;
 
     public SequenceRunner(
-        InferenceSession graph,
+        SharedGraph graph,
         GraphSignature signature,
         StateLayout layout,
         SessionLimits limits,
@@ -37,15 +35,23 @@ internal sealed class SequenceRunner : IDisposable
     {
         this.graph = graph;
         this.prefillChunk = Math.Min(prefillChunk, limits.ContextLength);
-        vocabSize = limits.VocabSize;
-        states = new StateBuffers(layout);
-        backup = new StateBackup(states);
-        buffers = new CallBuffers(signature, vocabSize, layout.BatchSize, this.prefillChunk);
-        allRows = new RowBinding(graph, states, buffers, 0, layout.BatchSize);
         singleRows = new RowBinding?[layout.BatchSize];
+        try
+        {
+            states = owned.Add(new StateBuffers(graph.Memory, layout));
+            backup = owned.Add(new StateBackup(states));
+            buffers = owned.Add(
+                new CallBuffers(graph.Memory, signature, limits.VocabSize, layout.BatchSize, this.prefillChunk)
+            );
+            allRows = owned.Add(new RowBinding(graph.Graph, states, buffers, 0, layout.BatchSize));
+            runner = owned.Add(graph.CreateRunner(allRows));
+        }
+        catch
+        {
+            owned.Dispose();
+            throw;
+        }
         tokens = [.. Enumerable.Range(0, layout.BatchSize).Select(_ => new int[limits.ContextLength])];
-        logitsStart = new int[layout.BatchSize];
-        logitsStart.AsSpan().Fill(NoLogits);
     }
 
     /// <summary>Whether ONNX Runtime failed in the middle of a run, so that the caches hold no sequence's state.</summary>
@@ -54,17 +60,19 @@ internal sealed class SequenceRunner : IDisposable
     /// <summary>Time spent inside ONNX Runtime, in <see cref="Stopwatch"/> ticks.</summary>
     public long RunTicks { get; private set; }
 
+    /// <summary>How a step of one token a row runs; null where there is but one way.</summary>
+    public string? StepMode => runner.StepMode;
+
     private int BatchSize => states.Layout.BatchSize;
 
     /// <summary>The tokens that a row has taken.</summary>
     public ReadOnlySpan<int> Tokens(int row) => tokens[row].AsSpan(0, buffers.PastLens.Span[row]);
 
     /// <summary>Scores of a row's next token; empty when the row's last call left none.</summary>
-    public ReadOnlySpan<float> Logits(int row) =>
-        logitsStart[row] == NoLogits ? [] : buffers.Logits.Span.Slice(logitsStart[row], vocabSize);
+    public ReadOnlySpan<float> Logits(int row) => buffers.Logits.Row(row);
 
     /// <summary>Stops a run that another thread is in, soon.</summary>
-    public void Terminate() => runOptions.Terminate = true;
+    public void Terminate() => runner.Stop();
 
     /// <summary>Feeds each row its tokens; rows without any stay as they are.</summary>
     public void Prefill(IReadOnlyList<ReadOnlyMemory<int>> rows, CancellationToken cancellationToken)
@@ -72,13 +80,13 @@ internal sealed class SequenceRunner : IDisposable
         // A graph with attention takes several tokens of several rows only where no row has a past (GroupQueryAttention).
         bool together = BatchSize > 1 && !buffers.PastLens.Span.ContainsAnyExcept(0);
         int longest = 0;
+        buffers.Logits.Forget(0, BatchSize);
         for (int row = 0; row < rows.Count; row++)
         {
-            logitsStart[row] = NoLogits;
             longest = Math.Max(longest, rows[row].Length);
             together &= rows[row].Length is > 0 and int length && length <= prefillChunk;
         }
-        if (together)
+        if (together && (long)longest * BatchSize <= (long)prefillChunk * MostChunksTogether)
         {
             for (int row = 0; row < rows.Count; row++)
             {
@@ -114,7 +122,7 @@ internal sealed class SequenceRunner : IDisposable
     {
         states.Clear();
         buffers.PastLens.Span.Clear();
-        logitsStart.AsSpan().Fill(NoLogits);
+        buffers.Logits.Forget(0, BatchSize);
         IsDamaged = false;
     }
 
@@ -142,12 +150,46 @@ internal sealed class SequenceRunner : IDisposable
             }
             copy.Tokens.CopyTo(tokens[row], 0);
             buffers.PastLens.Span[row] = copy.Tokens.Length;
-            logitsStart[row] = NoLogits;
             if (copy.Logits is { } logits)
             {
-                logitsStart[row] = buffers.RestoredLogits(row);
-                logits.CopyTo(buffers.Logits.Span[logitsStart[row]..]);
+                buffers.Logits.Set(row, logits);
             }
+            else
+            {
+                buffers.Logits.Forget(row, 1);
+            }
+        }
+        IsDamaged = false;
+    }
+
+    /// <summary>Makes each row a copy of another's, where the caches are.</summary>
+    /// <param name="sourceRows">For each row the row that it becomes.</param>
+    public void Reorder(ReadOnlySpan<int> sourceRows)
+    {
+        int[] lengths = [.. sourceRows.ToArray().Select(source => Tokens(source).Length)];
+        int[][] taken =
+        [
+            .. sourceRows.ToArray().Select((source, row) => source == row ? [] : Tokens(source).ToArray()),
+        ];
+        states.Reorder(sourceRows, lengths);
+        buffers.Logits.Reorder(sourceRows);
+        for (int row = 0; row < sourceRows.Length; row++)
+        {
+            taken[row].CopyTo(tokens[row], 0);
+            buffers.PastLens.Span[row] = lengths[row];
+        }
+    }
+
+    /// <summary>Makes each row what it is in another session of as many rows, which stays as it is.</summary>
+    public void CopyFrom(SequenceRunner source)
+    {
+        for (int row = 0; row < BatchSize; row++)
+        {
+            ReadOnlySpan<int> taken = source.Tokens(row);
+            states.CopyRow(source.states, row, row, taken.Length);
+            taken.CopyTo(tokens[row]);
+            buffers.PastLens.Span[row] = taken.Length;
+            buffers.Logits.CopyFrom(source.buffers.Logits, row, row);
         }
         IsDamaged = false;
     }
@@ -155,18 +197,15 @@ internal sealed class SequenceRunner : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        allRows.Dispose();
         foreach (RowBinding? row in singleRows)
         {
             row?.Dispose();
         }
-        runOptions.Dispose();
-        buffers.Dispose();
-        states.Dispose();
+        owned.Dispose();
     }
 
     private RowBinding BindingOf(int row) =>
-        BatchSize == 1 ? allRows : singleRows[row] ??= new RowBinding(graph, states, buffers, row, 1);
+        BatchSize == 1 ? allRows : singleRows[row] ??= new RowBinding(graph.Graph, states, buffers, row, 1);
 
     /// <summary>
     /// Writes a row's tokens where the next run reads them, and where they stay known. The rest of the width computes on some
@@ -187,7 +226,8 @@ internal sealed class SequenceRunner : IDisposable
     private void Run(RowBinding binding, int firstRow, int rows, int length, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        logitsStart.AsSpan(firstRow, rows).Fill(NoLogits);
+        buffers.Logits.Forget(firstRow, rows);
+        buffers.Upload(firstRow, rows, length);
         if (cancellationToken.CanBeCanceled)
         {
             RunUnlessCanceled(binding, firstRow, rows, length, cancellationToken);
@@ -200,7 +240,10 @@ internal sealed class SequenceRunner : IDisposable
         {
             int taken = buffers.SeqLens.Span[row];
             buffers.PastLens.Span[row] += taken;
-            logitsStart[row] = taken == 0 ? NoLogits : buffers.LastLogits(firstRow, row, length);
+            if (taken > 0)
+            {
+                buffers.Logits.Written(firstRow, row, length, taken - 1);
+            }
         }
     }
 
@@ -231,7 +274,7 @@ internal sealed class SequenceRunner : IDisposable
         {
             // After this the callback has ended or never comes.
             registration.Dispose();
-            runOptions.Terminate = false;
+            runner.Continue();
         }
     }
 
@@ -240,9 +283,9 @@ internal sealed class SequenceRunner : IDisposable
         long start = Stopwatch.GetTimestamp();
         try
         {
-            graph.RunWithBinding(runOptions, binding.For(length));
+            runner.Run(binding, length);
         }
-        catch (OnnxRuntimeException e)
+        catch (Exception e) when (e is OnnxRuntimeException or BambaException)
         {
             IsDamaged = true;
             throw new BambaException($"ONNX Runtime failed in the middle of a run: {e.Message}", e);

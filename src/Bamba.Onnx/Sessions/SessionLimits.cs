@@ -43,20 +43,29 @@ internal sealed record SessionLimits(int BatchSize, int ContextLength, int Vocab
         }
     }
 
-    /// <summary>The snapshot's rows that the session's become.</summary>
-    public RowSnapshot[] RequireSource(BambaStateSnapshot snapshot, ReadOnlySpan<int> sourceRows, string parameter)
+    /// <summary>For each row of the session one of <paramref name="count"/> others.</summary>
+    public void RequireSourceRows(ReadOnlySpan<int> sourceRows, int count, string parameter)
     {
         RequireRows(sourceRows.Length, parameter);
-        var rows = new RowSnapshot[sourceRows.Length];
-        for (int row = 0; row < rows.Length; row++)
+        for (int row = 0; row < sourceRows.Length; row++)
         {
-            if ((uint)sourceRows[row] >= (uint)snapshot.Rows)
+            if ((uint)sourceRows[row] >= (uint)count)
             {
                 throw new ArgumentOutOfRangeException(
                     parameter,
-                    $"expected rows from 0 to {snapshot.Rows - 1}, found {sourceRows[row]} for row {row}"
+                    $"expected rows from 0 to {count - 1}, found {sourceRows[row]} for row {row}"
                 );
             }
+        }
+    }
+
+    /// <summary>The snapshot's rows that the session's become.</summary>
+    public RowSnapshot[] RequireSource(BambaStateSnapshot snapshot, ReadOnlySpan<int> sourceRows, string parameter)
+    {
+        RequireSourceRows(sourceRows, snapshot.Rows, parameter);
+        var rows = new RowSnapshot[sourceRows.Length];
+        for (int row = 0; row < rows.Length; row++)
+        {
             rows[row] = snapshot.RowStates[sourceRows[row]];
             RequireRoom(rows[row].Tokens.Length);
         }

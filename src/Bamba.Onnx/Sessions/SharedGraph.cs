@@ -1,3 +1,5 @@
+using Bamba.Onnx.Devices;
+using Bamba.Onnx.Devices.Cuda;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Bamba.Onnx.Sessions;
@@ -7,14 +9,32 @@ namespace Bamba.Onnx.Sessions;
 /// disposed in any order.
 /// </summary>
 /// <param name="graph">ONNX Runtime's session.</param>
+/// <param name="device">The device that it runs on, on that device's stream; null for the processor. It goes with the graph.</param>
+/// <param name="stepRefusal">Why steps are not to be recorded on the device; null where they are.</param>
 /// <param name="folder">What keeps the model's folder in its place, null where nothing need.</param>
-internal sealed class SharedGraph(InferenceSession graph, IDisposable? folder = null)
+internal sealed class SharedGraph(
+    InferenceSession graph,
+    CudaDevice? device = null,
+    string? stepRefusal = null,
+    IDisposable? folder = null
+)
 {
     private readonly Lock change = new();
     private int holders = 1;
 
     /// <summary>ONNX Runtime's session; only for those who hold the graph.</summary>
     public InferenceSession Graph { get; } = graph;
+
+    /// <summary>The device that the graph runs on; null for the processor.</summary>
+    public CudaDevice? Device => device;
+
+    /// <summary>Where sessions keep what the graph reads and writes.</summary>
+    public MemorySpace Memory => device ?? MemorySpace.Host;
+
+    /// <summary>What runs a session's calls.</summary>
+    /// <param name="allRows">The binding of all its rows.</param>
+    public GraphRunner CreateRunner(RowBinding allRows) =>
+        device is null ? new GraphRunner(Graph) : new CudaGraphRunner(Graph, device, allRows, stepRefusal);
 
     /// <summary>Makes the caller one more holder.</summary>
     /// <returns>False when the last holder has gone.</returns>
@@ -42,6 +62,7 @@ internal sealed class SharedGraph(InferenceSession graph, IDisposable? folder = 
             }
         }
         Graph.Dispose();
+        device?.Dispose();
         folder?.Dispose();
     }
 }

@@ -1,12 +1,9 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Bamba.Onnx.Contract;
-using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace Bamba.Onnx.State;
 
-/// <summary>Element types and views in ONNX Runtime's terms.</summary>
+/// <summary>Element types in ONNX Runtime's terms.</summary>
 internal static class OrtElementTypes
 {
     /// <summary>ONNX Runtime's name for an element type.</summary>
@@ -20,14 +17,4 @@ internal static class OrtElementTypes
             ElementType.Int64 => TensorElementType.Int64,
             _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
         };
-
-    /// <summary>A tensor over native memory that somebody else owns and keeps alive.</summary>
-    public static unsafe OrtValue View(Span<byte> nativeMemory, ElementType type, long[] shape) =>
-        OrtValue.CreateTensorValueWithData(
-            OrtMemoryInfo.DefaultInstance,
-            Of(type),
-            shape,
-            (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(nativeMemory)),
-            nativeMemory.Length
-        );
 }

@@ -1,25 +1,32 @@
+using Bamba.Onnx.Devices;
+
 namespace Bamba.Onnx.State;
 
 /// <summary>
 /// What a run overwrites, kept while the run may be stopped half-way. Keys and values of earlier tokens stay as they are, so
-/// that only the constant states of Mamba layers need a copy.
+/// that only the constant states of Mamba layers need a copy, which lies where they do.
 /// </summary>
-internal sealed class StateBackup(StateBuffers states)
+internal sealed class StateBackup(StateBuffers states) : IDisposable
 {
-    private readonly byte[]?[] copies = new byte[]?[states.Layout.Caches.Length];
+    private readonly MemoryBlock?[] copies = new MemoryBlock?[states.Layout.Caches.Length];
 
     /// <summary>Keeps consecutive rows.</summary>
     public void Save(int firstRow, int rows)
     {
         for (int i = 0; i < copies.Length; i++)
         {
-            if (states.Layout.Caches[i].IsOverwritten)
+            CacheLayout cache = states.Layout.Caches[i];
+            if (!cache.IsOverwritten)
             {
-                Span<byte> source = states.Bytes(i, firstRow, rows);
-                byte[] copy = copies[i] is { } kept && kept.Length >= source.Length ? kept : new byte[source.Length];
-                source.CopyTo(copy);
-                copies[i] = copy;
+                continue;
             }
+            if (copies[i] is not { } kept || kept.Bytes < cache.RowBytes * rows)
+            {
+                copies[i]?.Dispose();
+                copies[i] = null;
+                copies[i] = states.Allocate(cache.RowBytes * rows);
+            }
+            states.CopyRows(i, firstRow, rows, copies[i]!, back: false);
         }
     }
 
@@ -30,9 +37,17 @@ internal sealed class StateBackup(StateBuffers states)
         {
             if (copies[i] is { } copy)
             {
-                Span<byte> target = states.Bytes(i, firstRow, rows);
-                copy.AsSpan(0, target.Length).CopyTo(target);
+                states.CopyRows(i, firstRow, rows, copy, back: true);
             }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (MemoryBlock? copy in copies)
+        {
+            copy?.Dispose();
         }
     }
 }

@@ -1,37 +1,31 @@
+using Bamba.Onnx.Devices;
 using Microsoft.ML.OnnxRuntime;
-using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace Bamba.Onnx.State;
 
 /// <summary>
-/// The caches of a session in ONNX Runtime's memory, allocated once: each is bound as past and present at the same address
-/// and updated in place.
+/// The caches of a session, allocated once: each is bound as past and present at the same address and updated in place.
 /// </summary>
 internal sealed class StateBuffers : IDisposable
 {
-    private readonly OrtValue[] buffers;
+    private readonly MemorySpace space;
+    private readonly MemoryBlock[] blocks;
 
     /// <summary>Allocates the caches, all zero.</summary>
+    /// <param name="space">Where.</param>
     /// <param name="layout">Which, and how large.</param>
-    public StateBuffers(StateLayout layout)
+    public StateBuffers(MemorySpace space, StateLayout layout)
     {
+        this.space = space;
         Layout = layout;
-        buffers = new OrtValue[layout.Caches.Length];
+        blocks = new MemoryBlock[layout.Caches.Length];
         try
         {
-            for (int i = 0; i < buffers.Length; i++)
+            for (int i = 0; i < blocks.Length; i++)
             {
-                CacheLayout cache = layout.Caches[i];
-                TensorElementType type = OrtElementTypes.Of(cache.Spec.Past.Type);
-                buffers[i] = OrtValue.CreateAllocatedTensorValue(
-                    OrtAllocator.DefaultInstance,
-                    type,
-                    [.. cache.Shape(layout.BatchSize)]
-                );
-            }
-            for (int i = 0; i < buffers.Length; i++)
-            {
-                buffers[i].GetTensorMutableRawData().Clear();
+                blocks[i] = space.Allocate(layout.Caches[i].RowBytes * layout.BatchSize);
+                // Keys and values too: what attention masks must still be a number.
+                blocks[i].Clear(0, blocks[i].Bytes);
             }
         }
         catch
@@ -47,59 +41,97 @@ internal sealed class StateBuffers : IDisposable
     /// <summary>Makes every row a fresh sequence. Keys and values need no clearing: lengths say what of them is real.</summary>
     public void Clear()
     {
-        for (int i = 0; i < buffers.Length; i++)
+        for (int i = 0; i < blocks.Length; i++)
         {
             if (Layout.Caches[i].IsOverwritten)
             {
-                buffers[i].GetTensorMutableRawData().Clear();
+                blocks[i].Clear(0, blocks[i].Bytes);
             }
         }
     }
 
-    /// <summary>The bytes of consecutive rows of a cache.</summary>
-    public Span<byte> Bytes(int cache, int firstRow, int rows)
-    {
-        int rowBytes = checked((int)Layout.Caches[cache].RowBytes);
-        return buffers[cache].GetTensorMutableRawData().Slice(firstRow * rowBytes, rows * rowBytes);
-    }
-
-    /// <summary>Rows of a cache at their place in the buffer; whoever asks disposes the value, not the memory.</summary>
+    /// <summary>Consecutive rows of a cache at their place in the buffer; whoever asks disposes the value, not the memory.</summary>
     public OrtValue Rows(int cache, int firstRow, int rows)
     {
         CacheLayout layout = Layout.Caches[cache];
-        return OrtElementTypes.View(Bytes(cache, firstRow, rows), layout.Spec.Past.Type, [.. layout.Shape(rows)]);
+        return blocks[cache].View(firstRow * layout.RowBytes, layout.Spec.Past.Type, layout.Shape(rows).AsSpan());
     }
 
     /// <summary>Copies what <paramref name="tokens"/> tokens left in a row's cache, without room for more, into <paramref name="packed"/>.</summary>
-    public void Pack(int cache, int row, int tokens, Span<byte> packed)
+    public void Pack(int cache, int row, int tokens, Span<byte> packed) =>
+        blocks[cache].Read(UsedOf(cache, row, tokens), packed);
+
+    /// <summary>The reverse of <see cref="Pack"/>.</summary>
+    public void Unpack(int cache, int row, int tokens, ReadOnlySpan<byte> packed) =>
+        blocks[cache].Write(UsedOf(cache, row, tokens), packed);
+
+    /// <summary>Copies what <paramref name="tokens"/> tokens left in a row of other caches of the same model and memory.</summary>
+    public void CopyRow(StateBuffers source, int sourceRow, int row, int tokens)
     {
-        CacheLayout layout = Layout.Caches[cache];
-        Span<byte> source = Bytes(cache, row, 1);
-        int used = layout.UsedBytesOfBlock(tokens);
-        for (int block = 0; block < layout.Blocks; block++)
+        for (int i = 0; i < blocks.Length; i++)
         {
-            source.Slice(block * layout.BlockBytes, used).CopyTo(packed[(block * used)..]);
+            source.blocks[i].CopyTo(blocks[i], source.UsedOf(i, sourceRow, tokens), UsedOf(i, row, tokens));
         }
     }
 
-    /// <summary>The reverse of <see cref="Pack"/>.</summary>
-    public void Unpack(int cache, int row, int tokens, ReadOnlySpan<byte> packed)
+    /// <summary>Makes each row that is not its own source a copy of another.</summary>
+    /// <param name="sourceRows">For each row the row that it becomes.</param>
+    /// <param name="tokens">For each row the tokens that its source has.</param>
+    public void Reorder(ReadOnlySpan<int> sourceRows, ReadOnlySpan<int> tokens)
     {
-        CacheLayout layout = Layout.Caches[cache];
-        Span<byte> target = Bytes(cache, row, 1);
-        int used = layout.UsedBytesOfBlock(tokens);
-        for (int block = 0; block < layout.Blocks; block++)
+        for (int i = 0; i < blocks.Length; i++)
         {
-            packed.Slice(block * used, used).CopyTo(target[(block * layout.BlockBytes)..]);
+            // A row may be the source of one and the target of another: sources are read from a copy of the cache.
+            using MemoryBlock copy = space.Allocate(blocks[i].Bytes);
+            for (int row = 0; row < sourceRows.Length; row++)
+            {
+                if (sourceRows[row] != row)
+                {
+                    Region used = UsedOf(i, sourceRows[row], tokens[row]);
+                    blocks[i].CopyTo(copy, used, used);
+                }
+            }
+            for (int row = 0; row < sourceRows.Length; row++)
+            {
+                if (sourceRows[row] != row)
+                {
+                    copy.CopyTo(blocks[i], UsedOf(i, sourceRows[row], tokens[row]), UsedOf(i, row, tokens[row]));
+                }
+            }
         }
     }
+
+    /// <summary>Copies whole consecutive rows of a cache to the front of a block, or back from there.</summary>
+    public void CopyRows(int cache, int firstRow, int rows, MemoryBlock other, bool back)
+    {
+        long rowBytes = Layout.Caches[cache].RowBytes;
+        var here = new Region(firstRow * rowBytes, rows * rowBytes);
+        var there = new Region(0, rows * rowBytes);
+        if (back)
+        {
+            other.CopyTo(blocks[cache], there, here);
+        }
+        else
+        {
+            blocks[cache].CopyTo(other, here, there);
+        }
+    }
+
+    /// <summary>Takes memory where the caches are.</summary>
+    public MemoryBlock Allocate(long bytes) => space.Allocate(bytes);
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (OrtValue? buffer in buffers)
+        foreach (MemoryBlock? block in blocks)
         {
-            buffer?.Dispose();
+            block?.Dispose();
         }
+    }
+
+    private Region UsedOf(int cache, int row, int tokens)
+    {
+        CacheLayout layout = Layout.Caches[cache];
+        return new Region(row * layout.RowBytes, layout.Blocks, layout.UsedBytesOfBlock(tokens), layout.BlockBytes);
     }
 }
