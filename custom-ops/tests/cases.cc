@@ -92,6 +92,15 @@ std::vector<Row> OtherRows() {
                     SetRows(row, {1, 1, 0}, 1);
                     row.in_place = true;
                   }});
+  rows.push_back({"step, 40 heads", [](Case& row) {
+                    row.shape.num_heads = 40;
+                    row.shape.norm_group_size = row.shape.inner();
+                    SetRows(row, {1, 0, 1}, 1);
+                  }});
+  rows.push_back({"step, norm of a head each", [](Case& row) {
+                    row.shape.norm_group_size = row.shape.head_dim;
+                    SetRows(row, {1, 0, 1}, 1);
+                  }});
   return rows;
 }
 

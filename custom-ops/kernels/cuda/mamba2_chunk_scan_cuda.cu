@@ -1,5 +1,7 @@
 // bamba::Mamba2ChunkScan on CUDA: chooses the kernels for a call and lays out their scratch memory.
 
+#include <algorithm>
+
 #include "launch.cuh"
 #include "mamba2_chunk_scan_cuda.h"
 #include "stages.cuh"
@@ -78,8 +80,10 @@ cudaError_t ReadDevice(int ordinal, Device& device) {
 }
 
 size_t Mamba2WorkspaceBytes(const Mamba2Shape& shape, const Device& device) {
-  return GatedBytes(shape) +
-         (HopperScanFits(shape, device) ? HopperScanBytes(shape) : PortableScanBytes(shape));
+  const size_t scan =
+      HopperScanFits(shape, device) ? HopperScanBytes(shape) : PortableScanBytes(shape);
+  // Whether a call of one token a row is packed shows only in its tensors.
+  return GatedBytes(shape) + (shape.length == 1 ? std::max(StepBytes(shape), scan) : scan);
 }
 
 cudaError_t Mamba2ChunkScan(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* workspace,

@@ -29,7 +29,9 @@ template <typename T>
 cudaError_t PortableScan(const Call& call, void* scratch, float* gated, const Device& device,
                          cudaStream_t stream);
 
-// step.cu: one token a row, not packed. Writes states and y; `gated` is scratch, [B, 1, E].
+// step.cu: one token a row, not packed. Writes states and y; `gated` is scratch, [B, 1, E] and
+// StepBytes behind it.
+size_t StepBytes(const Mamba2Shape& shape);
 template <typename T>
 cudaError_t Step(const Call& call, float* gated, const Device& device, cudaStream_t stream);
 

@@ -3,12 +3,15 @@
 //
 // Two kernels. In the first a block has one head of one row: the state's loads are under way while
 // it convolves. The second has blocks for the norm, and blocks that shift the conv state of B and
-// C, which all heads of a group read.
+// C, which all heads of a group read. Those here take any shape; Bamba's heads have their own,
+// which this file chooses.
 
 #include "gated_norm.cuh"
 #include "launch.cuh"
 #include "numeric.cuh"
 #include "stages.cuh"
+#include "step_heads.cuh"
+#include "step_norm.cuh"
 
 namespace bamba::cuda {
 namespace {
@@ -137,10 +140,8 @@ struct alignas(4 * kVector) Piece {
   }
 };
 
-// Blocks (head, row). kVector floats are loaded at once; kPasses rows a lane group and kPieces
-// pieces a row are kept in registers from the kernel's start, or none where kPasses is 0 and the
-// state is of any size.
-template <typename T, int kVector, int kPasses, int kPieces>
+// Blocks (head, row). kVector floats are loaded at once.
+template <typename T, int kVector>
 __global__ void __launch_bounds__(kThreads, 3) StepKernel(Call call, float* gated) {
   extern __shared__ float4 memory[];
   const Mamba2Shape& shape = call.shape;
@@ -155,19 +156,6 @@ __global__ void __launch_bounds__(kThreads, 3) StepKernel(Call call, float* gate
   const int first_row = threadIdx.x / kLanes;
   const int first_column = threadIdx.x % kLanes * kVector;
   LetKernelAfterStart();
-  using P = Piece<kVector>;
-  constexpr bool kHeld = kPasses > 0;
-  P held[kHeld ? kPasses : 1][kHeld ? kPieces : 1];
-  if constexpr (kHeld) {
-#pragma unroll
-    for (int pass = 0; pass < kPasses; ++pass) {
-#pragma unroll
-      for (int i = 0; i < kPieces; ++i) {
-        held[pass][i] = *reinterpret_cast<const P*>(past + (first_row + pass * kRows) * n +
-                                                    first_column + i * kLanes * kVector);
-      }
-    }
-  }
   ConvolveToken<T>(call, sequence, head, inputs);
   const T* token =
       static_cast<const T*>(call.tensors.zxbcdt) + sequence.first_token * shape.projected();
@@ -181,25 +169,13 @@ __global__ void __launch_bounds__(kThreads, 3) StepKernel(Call call, float* gate
   }
   __syncthreads();
 
-#pragma unroll
-  for (int pass = 0; pass < (kHeld ? kPasses : p); ++pass) {
+  for (int pass = 0; pass * kRows < p; ++pass) {
     const int row = first_row + pass * kRows;
-    if (!kHeld && pass * kRows >= p) {
-      break;
-    }
     const float x = row < p ? inputs.x[row] : 0;
     float sum = 0;
-    if constexpr (kHeld) {
-#pragma unroll
-      for (int i = 0; i < kPieces; ++i) {
-        const int column = first_column + i * kLanes * kVector;
-        sum += Advance<kVector>(held[pass][i].elements, decay, dt * x, inputs.b + column,
-                                inputs.c + column);
-        held[pass][i].Store(present + row * n + column);
-      }
-    } else if (row < p) {
+    if (row < p) {
       for (int column = first_column; column < n; column += kLanes * kVector) {
-        P piece = *reinterpret_cast<const P*>(past + row * n + column);
+        auto piece = *reinterpret_cast<const Piece<kVector>*>(past + row * n + column);
         sum +=
             Advance<kVector>(piece.elements, decay, dt * x, inputs.b + column, inputs.c + column);
         piece.Store(present + row * n + column);
@@ -234,27 +210,15 @@ __global__ void __launch_bounds__(kNormThreads) FinishKernel(Call call, const fl
 }
 
 template <typename T>
-auto ChooseStepKernel(const Mamba2Shape& shape) {
-  if (shape.head_dim == 2 * kRows && shape.state_size == 128) {
-    return StepKernel<T, 4, 2, 4>;
-  }
-  return shape.state_size % 4 == 0 ? StepKernel<T, 4, 0, 0> : StepKernel<T, 1, 0, 0>;
-}
-
-}  // namespace
-
-template <typename T>
-cudaError_t Step(const Call& call, float* gated, const Device& device, cudaStream_t stream) {
+cudaError_t AnyStep(const Call& call, float* gated, const Device& device, cudaStream_t stream) {
   const Mamba2Shape& shape = call.shape;
-  if (shape.batch == 0) {
-    return cudaSuccess;
-  }
-  Launch step;
-  step.grid = dim3(static_cast<unsigned>(shape.num_heads), static_cast<unsigned>(shape.batch));
-  step.threads = kThreads;
-  step.shared_bytes = Inputs::Bytes(shape);
-  step.stream = stream;
-  if (cudaError_t error = Start(step, ChooseStepKernel<T>(shape), call, gated);
+  Launch heads;
+  heads.grid = dim3(static_cast<unsigned>(shape.num_heads), static_cast<unsigned>(shape.batch));
+  heads.threads = kThreads;
+  heads.shared_bytes = Inputs::Bytes(shape);
+  heads.stream = stream;
+  if (cudaError_t error = Start(
+          heads, shape.state_size % 4 == 0 ? StepKernel<T, 4> : StepKernel<T, 1>, call, gated);
       error != cudaSuccess) {
     return error;
   }
@@ -268,6 +232,51 @@ cudaError_t Step(const Call& call, float* gated, const Device& device, cudaStrea
   finish.overlaps = device.compute_capability >= 90;
   return Start(finish, NormIsHeld(shape) ? FinishKernel<T, true> : FinishKernel<T, false>, call,
                gated);
+}
+
+bool HasBambaHeads(const Mamba2Shape& shape) {
+  return shape.head_dim == step::kHeadDim && shape.state_size == step::kStateSize &&
+         shape.conv_width == step::kConvWidth && shape.norm_group_size % step::kHeadDim == 0;
+}
+
+template <typename T>
+cudaError_t BambaStep(const Call& call, float* gated, const Device& device, cudaStream_t stream) {
+  const Mamba2Shape& shape = call.shape;
+  const step::Scratch scratch = {gated, gated + shape.batch * shape.inner()};
+  // The head's blocks may start early too: until the kernel before is done they only prefetch.
+  Launch heads;
+  heads.grid = dim3(static_cast<unsigned>(shape.num_heads), static_cast<unsigned>(shape.batch));
+  heads.threads = step::kHeadThreads;
+  heads.stream = stream;
+  heads.overlaps = device.compute_capability >= 90;
+  if (cudaError_t error = Start(heads, step::HeadKernel<T>, call, scratch); error != cudaSuccess) {
+    return error;
+  }
+  const int64_t norm_blocks = step::NormBlocks(shape);
+  Launch norm;
+  norm.grid = dim3(static_cast<unsigned>(norm_blocks + step::ShiftBlocks(shape)),
+                   static_cast<unsigned>(shape.batch));
+  norm.threads = kNormThreads;
+  norm.stream = stream;
+  norm.overlaps = heads.overlaps;
+  return Start(norm, step::NormKernel<T>, call, scratch, static_cast<int>(norm_blocks));
+}
+
+}  // namespace
+
+size_t StepBytes(const Mamba2Shape& shape) {
+  return HasBambaHeads(shape) ? static_cast<size_t>(shape.batch * shape.num_heads) *
+                                    step::kSquaresOfHead * sizeof(float)
+                              : 0;
+}
+
+template <typename T>
+cudaError_t Step(const Call& call, float* gated, const Device& device, cudaStream_t stream) {
+  if (call.shape.batch == 0) {
+    return cudaSuccess;
+  }
+  return HasBambaHeads(call.shape) ? BambaStep<T>(call, gated, device, stream)
+                                   : AnyStep<T>(call, gated, device, stream);
 }
 
 template cudaError_t Step<float>(const Call&, float*, const Device&, cudaStream_t);
