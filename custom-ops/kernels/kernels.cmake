@@ -3,8 +3,14 @@
 set(kernels_dir ${CMAKE_CURRENT_LIST_DIR})
 
 add_library(bamba_kernels_reference STATIC
-  ${kernels_dir}/reference/mamba2_chunk_scan_reference.cc)
+  ${kernels_dir}/reference/mamba2_chunk_scan_reference.cc
+  ${kernels_dir}/reference/sample_tokens_reference.cc)
 target_include_directories(bamba_kernels_reference PUBLIC ${kernels_dir})
+if(NOT MSVC)
+  # Weights of tokens are the same on every machine: nothing is fused.
+  set_source_files_properties(${kernels_dir}/reference/sample_tokens_reference.cc PROPERTIES
+    COMPILE_OPTIONS -ffp-contract=off)
+endif()
 
 add_library(bamba_kernels_cpu STATIC ${kernels_dir}/cpu/mamba2_chunk_scan_cpu.cc)
 target_include_directories(bamba_kernels_cpu PUBLIC ${kernels_dir})
