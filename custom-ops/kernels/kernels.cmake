@@ -49,8 +49,11 @@ if(BAMBA_CUDA)
     ${cuda_dir}/mamba2_chunk_scan_cuda.cu
     ${cuda_dir}/pass_through.cu
     ${cuda_dir}/portable_scan.cu
+    ${cuda_dir}/sample_tokens.cu
     ${cuda_dir}/step.cu
     $<TARGET_OBJECTS:bamba_kernels_hopper>)
+  # Weights of tokens are those of the host: nothing is fused.
+  set_source_files_properties(${cuda_dir}/sample_tokens.cu PROPERTIES COMPILE_OPTIONS --fmad=false)
   foreach(target bamba_kernels_hopper bamba_kernels_cuda)
     target_include_directories(${target} PUBLIC ${kernels_dir} ${cuda_dir})
     target_compile_options(${target} PRIVATE
