@@ -3,8 +3,14 @@
 set(kernels_dir ${CMAKE_CURRENT_LIST_DIR})
 
 add_library(bamba_kernels_reference STATIC
-  ${kernels_dir}/reference/mamba2_chunk_scan_reference.cc)
+  ${kernels_dir}/reference/mamba2_chunk_scan_reference.cc
+  ${kernels_dir}/reference/sample_tokens_reference.cc)
 target_include_directories(bamba_kernels_reference PUBLIC ${kernels_dir})
+if(NOT MSVC)
+  # Weights of tokens are the same on every machine: nothing is fused.
+  set_source_files_properties(${kernels_dir}/reference/sample_tokens_reference.cc PROPERTIES
+    COMPILE_OPTIONS -ffp-contract=off)
+endif()
 
 add_library(bamba_kernels_cpu STATIC ${kernels_dir}/cpu/mamba2_chunk_scan_cpu.cc)
 target_include_directories(bamba_kernels_cpu PUBLIC ${kernels_dir})
@@ -43,8 +49,11 @@ if(BAMBA_CUDA)
     ${cuda_dir}/mamba2_chunk_scan_cuda.cu
     ${cuda_dir}/pass_through.cu
     ${cuda_dir}/portable_scan.cu
+    ${cuda_dir}/sample_tokens.cu
     ${cuda_dir}/step.cu
     $<TARGET_OBJECTS:bamba_kernels_hopper>)
+  # Weights of tokens are those of the host: nothing is fused.
+  set_source_files_properties(${cuda_dir}/sample_tokens.cu PROPERTIES COMPILE_OPTIONS --fmad=false)
   foreach(target bamba_kernels_hopper bamba_kernels_cuda)
     target_include_directories(${target} PUBLIC ${kernels_dir} ${cuda_dir})
     target_compile_options(${target} PRIVATE

@@ -1,7 +1,9 @@
 // The CUDA kernels against the scalar twin: those that this device gets, and those that any device
 // of compute capability 8.0 gets.
 //
-//   kernel_tests_cuda [MOST_TOKENS]    leaves out rows of the table with more tokens
+//   kernel_tests_cuda [MOST_TOKENS]    leaves out rows of the table with more tokens, and choices
+//   of
+//                                      tokens among many scores
 
 #include <cuda_runtime_api.h>
 
@@ -9,7 +11,9 @@
 #include <limits>
 
 #include "cuda/mamba2_chunk_scan_cuda.h"
+#include "device_step.h"
 #include "device_tensors.h"
+#include "sampling_cases.h"
 #include "suite.h"
 
 namespace bamba::tests {
@@ -49,6 +53,9 @@ int main(int count, char** arguments) {
   if (count == 1) {
     tests::RunLarge("CUDA", best, tally);
   }
+  tests::RunSampling("CUDA", tests::SampleOnDevice,
+                     count == 1 ? std::numeric_limits<int32_t>::max() : 4097, count == 1 ? 60 : 1,
+                     tally);
   if (device.compute_capability > 80) {
     cuda::Device least = device;
     least.compute_capability = 80;

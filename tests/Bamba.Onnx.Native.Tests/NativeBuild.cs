@@ -12,6 +12,9 @@ internal static class NativeBuild
 
     private static readonly string Beside = Path.Combine(AppContext.BaseDirectory, CustomOps.FileName);
 
+    // Tests run side by side, and a folder is built by one at a time.
+    private static readonly Lazy<Task> Programs = new(BuildProgramsAsync);
+
     /// <summary>Whether the build made a library.</summary>
     public static bool HasLibrary => File.Exists(Beside);
 
@@ -32,9 +35,29 @@ internal static class NativeBuild
     public static async Task TestAsync()
     {
         _ = Library;
-        string processors = Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture);
-        await RunAsync("cmake", "--build", "--preset", Preset, "--config", Configuration, "--parallel", processors);
+        await Programs.Value;
         await RunAsync("ctest", "--preset", Preset, "--build-config", Configuration);
+    }
+
+    /// <summary>Builds the native test programs, and gives the path of a library among them.</summary>
+    public static async Task<string> BuildAsync(string library)
+    {
+        _ = Library;
+        await Programs.Value;
+        return Path.Combine(
+            TestData.Root,
+            "artifacts",
+            "native",
+            Preset,
+            "tests",
+            CustomOps.FileName.Replace("bamba_ops", library, StringComparison.Ordinal)
+        );
+    }
+
+    private static Task BuildProgramsAsync()
+    {
+        string processors = Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture);
+        return RunAsync("cmake", "--build", "--preset", Preset, "--config", Configuration, "--parallel", processors);
     }
 
     private static async Task RunAsync(string tool, params string[] arguments)

@@ -1,6 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
-using System.Text;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Checkpoint;
 using Bamba.Onnx.Exporter.Weights;
@@ -18,8 +16,6 @@ namespace Bamba.Onnx.SyntheticCheckpoint;
 internal sealed class SyntheticValues
 {
     private const int BlockElements = 1 << 20;
-    private const double SmallestStep = 1e-3;
-    private const double LargestStep = 1e-1;
 
     private readonly BambaConfig config;
     private readonly ElementType type;
@@ -31,9 +27,9 @@ internal sealed class SyntheticValues
         this.config = config;
         this.type = type;
         this.seed = seed;
-        var random = RandomOf("normal block");
+        var random = SeededValues.RandomOf(seed, "normal block");
         double deviation = config.InitializerRange;
-        block = Encode(BlockElements, _ => deviation * Normal(random));
+        block = Encode(BlockElements, _ => deviation * SeededValues.Normal(random));
     }
 
     /// <summary>Writes all values of a tensor.</summary>
@@ -46,8 +42,8 @@ internal sealed class SyntheticValues
         }
         else if (parameter is "dt_bias")
         {
-            Random random = RandomOf(tensor.Name);
-            WriteAll(_ => InverseSoftplus(SmallestStep * Math.Pow(LargestStep / SmallestStep, random.NextDouble())));
+            Random random = SeededValues.RandomOf(seed, tensor.Name);
+            WriteAll(_ => SeededValues.TimeStepBias(random));
         }
         else if (parameter is "D" || tensor.Name.EndsWith("norm.weight", StringComparison.Ordinal))
         {
@@ -65,7 +61,7 @@ internal sealed class SyntheticValues
 
     private void WriteNormal(SafetensorsWriter writer, SafetensorsTensor tensor)
     {
-        Random random = RandomOf(tensor.Name);
+        Random random = SeededValues.RandomOf(seed, tensor.Name);
         int size = type.SizeInBytes();
         for (long offset = 0; offset < tensor.Bytes; )
         {
@@ -96,17 +92,4 @@ internal sealed class SyntheticValues
         ElementConversion.TryConvert(MemoryMarshal.AsBytes<float>(values), ElementType.Float32, bytes, type, out _);
         return bytes;
     }
-
-    /// <summary>A generator of its own for a name, the same on every machine and in every process.</summary>
-    private Random RandomOf(string name)
-    {
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{seed} {name}"));
-        return new Random(BitConverter.ToInt32(hash));
-    }
-
-    /// <summary>Box and Muller's transform.</summary>
-    private static double Normal(Random random) =>
-        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
-
-    private static double InverseSoftplus(double step) => step + Math.Log(1 - Math.Exp(-step));
 }

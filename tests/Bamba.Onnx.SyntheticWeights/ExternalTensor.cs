@@ -1,0 +1,91 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Graph;
+using Bamba.Onnx.Graph.Proto;
+
+namespace Bamba.Onnx.SyntheticWeights;
+
+/// <summary>An initializer whose bytes lie in the weights file.</summary>
+/// <param name="Name">Its name in the graphs.</param>
+/// <param name="Type">Its element type, a floating point one.</param>
+/// <param name="Shape">Its sizes, outermost first.</param>
+/// <param name="Offset">Where its bytes start in the file.</param>
+/// <param name="Bytes">Its size, row-major without gaps.</param>
+internal sealed record ExternalTensor(
+    string Name,
+    ElementType Type,
+    ImmutableArray<long> Shape,
+    long Offset,
+    long Bytes
+)
+{
+    private static readonly ElementType[] Types = [ElementType.Float32, ElementType.Float16, ElementType.BFloat16];
+
+    /// <summary>The tensors of all graphs of a model folder, each once, in the order of their bytes.</summary>
+    /// <exception cref="BambaFormatException">A graph is damaged or contradicts another, or tensors overlap.</exception>
+    public static ImmutableArray<ExternalTensor> OfFolder(string folder)
+    {
+        var byName = new Dictionary<string, ExternalTensor>();
+        foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
+        {
+            string path = Path.Combine(folder, ModelFiles.Graph(profile));
+            using FileStream stream = File.OpenRead(path);
+            foreach (TensorProto proto in ModelProto.Parser.ParseFrom(stream).Graph.Initializer)
+            {
+                if (proto.DataLocation != TensorProto.Types.DataLocation.External)
+                {
+                    continue;
+                }
+                ExternalTensor tensor = Of(proto, path);
+                ExternalTensor known = byName.GetValueOrDefault(tensor.Name, tensor);
+                if (known.Offset != tensor.Offset || known.Bytes != tensor.Bytes || known.Type != tensor.Type)
+                {
+                    throw new BambaFormatException(path, $"{tensor.Name} lies elsewhere in another graph");
+                }
+                byName[tensor.Name] = tensor;
+            }
+        }
+        ImmutableArray<ExternalTensor> tensors = [.. byName.Values.OrderBy(tensor => tensor.Offset)];
+        long end = 0;
+        foreach (ExternalTensor tensor in tensors)
+        {
+            if (tensor.Offset < end)
+            {
+                throw new BambaFormatException(folder, $"{tensor.Name} starts at {tensor.Offset}, before {end}");
+            }
+            end = tensor.Offset + tensor.Bytes;
+        }
+        return tensors;
+    }
+
+    private static ExternalTensor Of(TensorProto proto, string graph)
+    {
+        ElementType type = Types.FirstOrDefault(type => (int)type.ToOnnx() == proto.DataType, ElementType.Int64);
+        if (type == ElementType.Int64)
+        {
+            throw new BambaFormatException(
+                graph,
+                $"{proto.Name}: expected floating point, found type {proto.DataType}"
+            );
+        }
+        long bytes = proto.Dims.Aggregate((long)type.SizeInBytes(), (product, size) => product * size);
+        if (Entry(proto, "location") != ModelFiles.Weights)
+        {
+            throw new BambaFormatException(graph, $"{proto.Name}: expected it in {ModelFiles.Weights}");
+        }
+        if (Number(proto, "length", graph) != bytes)
+        {
+            throw new BambaFormatException(graph, $"{proto.Name}: expected {bytes} bytes of its shape");
+        }
+        return new ExternalTensor(proto.Name, type, [.. proto.Dims], Number(proto, "offset", graph), bytes);
+    }
+
+    private static long Number(TensorProto proto, string key, string graph) =>
+        long.TryParse(Entry(proto, key), CultureInfo.InvariantCulture, out long number)
+            ? number
+            : throw new BambaFormatException(graph, $"{proto.Name}: expected a number as {key}");
+
+    private static string? Entry(TensorProto proto, string key) =>
+        proto.ExternalData.FirstOrDefault(entry => entry.Key == key)?.Value;
+}
