@@ -102,7 +102,11 @@ public static class StandardOps
     public static Value Expand(this NodeBuilder g, Value a, Value shape) => g.Node("Expand", [a, shape]);
 
     /// <summary>0, 1, … up to before a scalar.</summary>
-    public static Value Range(this NodeBuilder g, Value limit) => g.Node("Range", [g.Int(0), limit, g.Int(1)]);
+    public static Value Range(this NodeBuilder g, Value limit) => g.RangeOf(g.Int(0), limit, g.Int(1));
+
+    /// <summary>start, start + delta, … below limit; three scalars of one type.</summary>
+    public static Value RangeOf(this NodeBuilder g, Value start, Value limit, Value delta) =>
+        g.Node("Range", [start, limit, delta]);
 
     /// <summary>Rows of a, chosen along axis 0.</summary>
     public static Value Gather(this NodeBuilder g, Value a, Value indices) =>

@@ -12,8 +12,6 @@ namespace Bamba.Onnx.Exporter.Lowering;
 /// </summary>
 internal static class AttentionLowering
 {
-    private const string Domain = "com.microsoft";
-
     // GroupQueryAttention rotates only in pairs of as many elements as a multiple of this.
     private const int RotaryPairMultiple = 8;
 
@@ -37,9 +35,9 @@ internal static class AttentionLowering
         }
 
         Value output = new($"/{module.Path}/attended");
-        context.Model.Import(Domain, 1);
+        context.Model.Import(LoweringContext.ContribDomain, 1);
         g.NodeInto(
-            Domain,
+            LoweringContext.ContribDomain,
             "GroupQueryAttention",
             [
                 query,

@@ -13,7 +13,7 @@ internal static class CausalLMLowering
         using IDisposable scope = g.Scope("lm_head");
         Value kept =
             positions == LogitsPositions.Last
-                ? context.Door.OfLastToken(g, hidden)
+                ? context.Door.OfLastToken(g, hidden, context.Config.HiddenSize)
                 : context.Door.InInputOrder(g, hidden);
         Value logits = context.Config.TieWordEmbeddings ? TiedHead(context, module, kept) : Head(context, kept);
         g.NodeInto(

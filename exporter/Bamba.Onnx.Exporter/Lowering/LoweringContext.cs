@@ -14,6 +14,9 @@ internal sealed class LoweringContext(
     WeightPlan weights
 )
 {
+    /// <summary>The domain of ONNX Runtime's own operators.</summary>
+    public const string ContribDomain = "com.microsoft";
+
     private Value? positions;
 
     public BambaConfig Config => config;

@@ -18,22 +18,18 @@ internal static class ModelLowering
             context.Config.VocabSize,
             context.Config.HiddenSize
         );
-        Value hidden = g.Gather(embeddings, context.Door.InputIds);
-        HiddenStatesOutput(context, 0, hidden);
-        for (int layer = 0; layer < module.Layers.Count; layer++)
+        var stream = new ResidualStream(g.Gather(embeddings, context.Door.InputIds));
+        foreach (BambaDecoderLayer layer in module.Layers)
         {
-            hidden = DecoderLayerLowering.Lower(context, module.Layers[layer], hidden);
-            if (layer < module.Layers.Count - 1)
-            {
-                HiddenStatesOutput(context, layer + 1, hidden);
-            }
+            DecoderLayerLowering.Lower(context, layer, stream);
         }
-        hidden = RmsNormLowering.Lower(context, module.FinalLayerNorm, hidden);
+        Value hidden = RmsNormLowering.Lower(context, module.FinalLayerNorm, stream);
         HiddenStatesOutput(context, module.Layers.Count, hidden);
         return hidden;
     }
 
-    private static void HiddenStatesOutput(LoweringContext context, int index, Value hidden)
+    /// <summary>Makes the input of a layer, or at last the normed output, a result of the graph, where the caller asked for it.</summary>
+    public static void HiddenStatesOutput(LoweringContext context, int index, Value hidden)
     {
         if (context.Options.OutputHiddenStates)
         {

@@ -40,10 +40,13 @@ internal abstract class TokenDoor
     }
 
     /// <summary>The hidden state of each row's last real token, [batch, 1, hidden].</summary>
-    public Value OfLastToken(NodeBuilder g, Value hidden)
+    public Value OfLastToken(NodeBuilder g, Value hidden, int hiddenSize)
     {
         Value last = g.Max(g.Sub(g.Cast(SeqLens, ElementType.Int64), g.Int(1)), g.Int(0));
-        return g.Unsqueeze(g.GatherTokens(hidden, g.Unsqueeze(last, 1)), 1);
+        // Where each row starts among all tokens; as in the door of lengths, Range brings sizes from the host to the device.
+        Value length = g.Squeeze(g.Shape(InputIds, 1, 2), 0);
+        Value starts = g.RangeOf(g.Int(0), g.Mul(g.Squeeze(g.Shape(InputIds, 0, 1), 0), length), length);
+        return g.Gather(g.Reshape(hidden, -1, hiddenSize), g.Unsqueeze(g.Add(starts, last), 1));
     }
 
     /// <summary>Opens the door of a profile.</summary>
