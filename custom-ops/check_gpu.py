@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """Checks and times the CUDA kernels on a GPU, and records what it found in custom-ops/measured.
 
-  check_gpu.py prepare FOLDER    where .NET is: publishes the command and exports models into FOLDER
+  check_gpu.py prepare FOLDER    where .NET is: publishes the programs and exports models into FOLDER
   check_gpu.py run FOLDER        where nvcc, CMake and the GPU are; FOLDER may come from elsewhere
   check_gpu.py all FOLDER        both, on one machine
+
+run has parts, of which --parts names some: times and kernels (the kernels alone), sanitizers, tests (the sessions
+of the library on the CUDA provider), models (exports against the reference), bench (a model of Bamba-9B's shape
+with random weights). A part that is left out keeps what an earlier run on the same sources and GPU found.
 
 run needs CUDA's and cuDNN's libraries where the loader finds them (LD_LIBRARY_PATH), and ONNX Runtime's CUDA
 build: the package Microsoft.ML.OnnxRuntime.Gpu that prepare takes, or the folder that --onnxruntime names.
@@ -11,7 +15,6 @@ The exit code is 0 if all is right.
 """
 
 import argparse
-import concurrent.futures
 import ctypes
 import datetime
 import hashlib
@@ -28,11 +31,27 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CUSTOM_OPS = ROOT / "custom-ops"
 BUILD = ROOT / "artifacts" / "native" / "cuda"
 SHAKESPEARE = ROOT / "models" / "bamba-tiny-shakespeare"
+BAMBA_9B = ROOT / "models" / "bamba-9b-v2"
+# The tests of the library on a device: what they run lies where they look for it.
+PREPARED = ROOT / "artifacts" / "check-gpu"
+PARTS = ["times", "kernels", "sanitizers", "tests", "models", "bench"]
 # What decides what runs on a GPU. The test command computes the same hash (GpuCheckTests.cs).
 SOURCES = ["kernels/*.h", "kernels/cuda/*", "ops/cuda_*"]
 # compute-sanitizer's tools, with the most tokens of a row of the table that runs under each: they are slow.
 SANITIZERS = {"memcheck": 600, "initcheck": 600, "racecheck": 130}
 SANITIZER_SECONDS = 1800
+# Tokens of context of the 9B model that is measured.
+CONTEXT = 40960
+# What is measured of it, as arguments of "bamba-onnx bench".
+BENCHMARKS = {
+    "f16": [
+        ["-p", "512,2048,8192", "-n", "128", "-b", "1", "-r", "5"],
+        ["-p", "2048", "-n", "0", "-b", "8", "-r", "3"],
+        ["-p", "0", "-n", "64", "-b", "16,64", "-r", "5"],
+        ["-p", "0", "-n", "64", "-b", "1", "-d", "16,32768", "-r", "5"],
+    ],
+    "bf16": [["-p", "2048", "-n", "128", "-b", "1", "-r", "3"]],
+}
 
 
 def sources_sha256():
@@ -61,11 +80,17 @@ def command(*arguments, **options):
 def prepare(folder, package):
     """Everything that .NET is needed for."""
     shutil.rmtree(folder, ignore_errors=True)
-    publish = ["-c", "Release", "-r", "linux-x64", "--self-contained", f"-p:OnnxRuntimePackage={package}"]
+    publish = ["-c", "Release", "-r", "linux-x64", "--self-contained", "-p:PublishSingleFile=false"]
+    publish += [f"-p:OnnxRuntimePackage={package}"]
     command("dotnet", "publish", ROOT / "src" / "Bamba.Onnx.Cli", *publish, "-o", folder / "command")
+    for project in ("Bamba.Onnx.Cuda.Tests", "Bamba.Onnx.SyntheticWeights"):
+        command("dotnet", "publish", ROOT / "tests" / project, *publish, "-o", folder / "command")
+    export = [folder / "command" / "bamba-onnx", "export"]
     for checkpoint, dtype, name in models():
-        target = folder / "models" / name
-        command(folder / "command" / "bamba-onnx", "export", checkpoint, "-o", target, "--dtype", dtype)
+        command(*export, checkpoint, "-o", folder / "models" / name, "--dtype", dtype)
+    for dtype in ("f16", "bf16"):
+        target = folder / "models" / f"bamba-9b-{dtype}"
+        command(*export, BAMBA_9B, "-o", target, "--dtype", dtype, "--no-weights", "--context-length", str(CONTEXT))
     # What the GPU machine does not need: the exporter's libtorch, symbols, and the model for "run".
     for pattern in ("libtorch*", "libLibTorchSharp*", "libc10*", "libgomp*", "*.pdb", "*.xml", "libmscord*"):
         for path in (folder / "command").glob(pattern):
@@ -142,6 +167,44 @@ def verify_models(folder):
     return results
 
 
+def test_library(folder):
+    """Sessions on the CUDA provider: the tests that skip where there is no device."""
+    run = subprocess.run([folder / "command" / "Bamba.Onnx.Cuda.Tests"], text=True, stdout=subprocess.PIPE)
+    output = re.sub(r"\x1b\[[0-9;]*m", "", run.stdout)
+    print("\n".join(output.splitlines()[-80:]), flush=True)
+    found = re.search(r"Total: (\d+), Errors: (\d+), Failed: (\d+), Skipped: (\d+), Not Run: (\d+)", output)
+    total, errors, failed, skipped, omitted = map(int, found.groups()) if found else (0, 1, 0, 0, 0)
+    passed = total - failed - skipped - omitted
+    failed = failed + errors or int(run.returncode != 0)
+    problems = sorted(set(re.findall(r"^\s*(\S.*?) \[FAIL\]", output, re.MULTILINE)))
+    return {"passed": passed, "failed": failed, "skipped": skipped} | ({"problems": problems} if problems else {})
+
+
+def benchmark(folder):
+    """A model of Bamba-9B's shape: random weights are written once, beside the graphs."""
+    library = BUILD / "ops" / "libbamba_ops.so"
+    results = []
+    for dtype, benchmarks in BENCHMARKS.items():
+        model = folder / "models" / f"bamba-9b-{dtype}"
+        if not (model / "model.onnx.data").exists():
+            command(folder / "command" / "synthetic-weights", model, "--no-hash")
+        for arguments in benchmarks:
+            bench = [folder / "command" / "bamba-onnx", "bench", model, "--device", "cuda", "--ops", library]
+            run = subprocess.run([*bench, *arguments, "-o", "json"], text=True, stdout=subprocess.PIPE)
+            if run.returncode != 0:
+                results.append({"dtype": dtype, "arguments": arguments, "failed": 1})
+                continue
+            kept = ["test", "batch", "dtype", "scan", "step_mode", "load_ms", "avg_ts", "stddev_ts", "bandwidth_share"]
+            kept += ["device_copy_bytes_per_second", "state_bytes_per_sequence", "kv_bytes_per_token"]
+            for test in json.loads(run.stdout):
+                samples = sorted(test["samples_ts"])
+                result = {"median_ts": samples[len(samples) // 2], "runs": len(samples)}
+                results.append(result | {key: test[key] for key in kept if key in test})
+                print(json.dumps(results[-1]), flush=True)
+        (model / "model.onnx.data").unlink(missing_ok=True)
+    return results
+
+
 def measure():
     """Times of whole calls at the sizes of a Bamba-9B layer."""
     program = command(BUILD / "tests" / "kernel_times_cuda", stdout=subprocess.PIPE)
@@ -173,36 +236,57 @@ class Record:
         self.content |= {"date": datetime.date.today().isoformat(), "machine": machine()}
         name = re.sub(r"[^a-z0-9]+", "-", self.content["machine"]["gpu"].lower())
         self.path = CUSTOM_OPS / "measured" / f"{name}.json"
+        if self.path.exists():
+            earlier = json.loads(self.path.read_text())
+            if earlier["sources_sha256"] == self.content["sources_sha256"]:
+                self.content |= {part: earlier[part] for part in PARTS if part in earlier}
 
     def add(self, **parts):
         self.content |= parts
+        self.content["passed"] = self.passed()
         self.path.parent.mkdir(exist_ok=True)
         self.path.write_text(json.dumps(self.content, indent=2) + "\n")
 
+    def passed(self):
+        """Whether every part was run and nothing in it failed."""
+        content = self.content
+        if any(part not in content for part in PARTS):
+            return False
+        parts = [content["kernels"], content["tests"], *content["models"], *content["sanitizers"]]
+        clean = all(part["failed"] == 0 and part["passed"] > 0 for part in parts)
+        return clean and not any("failed" in result for result in content["bench"])
 
-def run(folder, onnxruntime):
+
+def run(folder, onnxruntime, parts):
     folder = folder.resolve()
     if onnxruntime is not None:
         for library in onnxruntime.glob("libonnxruntime*"):
             shutil.copy(library, folder / "command" / library.name)
     record = Record()
     build(folder)
-    record.add(times=measure())
-    record.add(kernels=test_kernels())
-    with concurrent.futures.ThreadPoolExecutor() as threads:
-        record.add(sanitizers=list(threads.map(sanitize, SANITIZERS)))
-    record.add(onnxruntime=onnxruntime_version(folder), models=verify_models(folder))
-    parts = [record.content["kernels"], *record.content["models"], *record.content["sanitizers"]]
-    record.add(passed=all(part["failed"] == 0 and part["passed"] > 0 for part in parts))
+    record.add(onnxruntime=onnxruntime_version(folder))
+    checks = {
+        "times": measure,
+        "kernels": test_kernels,
+        "sanitizers": lambda: [sanitize(tool) for tool in SANITIZERS],
+        "tests": lambda: test_library(folder),
+        "models": lambda: verify_models(folder),
+        "bench": lambda: benchmark(folder),
+    }
+    for part in parts:
+        start = time.monotonic()
+        record.add(**{part: checks[part]()})
+        print(f"{part}: {time.monotonic() - start:.0f} s", flush=True)
     passed = record.content["passed"]
-    print(f"{'passed' if passed else 'FAILED'}: {record.path.relative_to(ROOT)}")
+    print(f"{'passed' if passed else 'not passed'}: {record.path.relative_to(ROOT)}")
     return passed
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=["prepare", "run", "all", "sources"], help="sources prints the hash alone")
-    parser.add_argument("folder", type=pathlib.Path, nargs="?", default=ROOT / "artifacts" / "check-gpu")
+    parser.add_argument("folder", type=pathlib.Path, nargs="?", default=PREPARED)
+    parser.add_argument("--parts", type=lambda names: names.split(","), default=PARTS, metavar="PART,...")
     parser.add_argument("--onnxruntime", type=pathlib.Path, metavar="FOLDER", help="ONNX Runtime's CUDA libraries")
     parser.add_argument("--package", default="Microsoft.ML.OnnxRuntime.Gpu", help="the package of prepare")
     arguments = parser.parse_args()
@@ -211,7 +295,7 @@ def main():
     if arguments.step in ("prepare", "all"):
         prepare(arguments.folder, arguments.package)
     if arguments.step in ("run", "all"):
-        sys.exit(0 if run(arguments.folder, arguments.onnxruntime) else 1)
+        sys.exit(0 if run(arguments.folder, arguments.onnxruntime, arguments.parts) else 1)
 
 
 if __name__ == "__main__":

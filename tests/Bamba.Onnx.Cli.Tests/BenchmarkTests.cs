@@ -78,6 +78,7 @@ public sealed class BenchmarkTests
             CopySpeed = null,
             Scan = ScanImplementation.FunctionBody,
             Threads = 8,
+            LoadMilliseconds = 1,
             Caches = new CacheSizes(1_234_567, 89),
         };
         var output = new StringWriter { NewLine = "\n" };

@@ -37,6 +37,7 @@ internal sealed record BenchmarkRecord
     public required long KvBytesPerToken { get; init; }
     public required long SessionStateBytes { get; init; }
     public required int NThreads { get; init; }
+    public required double LoadMs { get; init; }
     public required int Batch { get; init; }
     public required int NPrompt { get; init; }
     public required int NGen { get; init; }
@@ -80,6 +81,7 @@ internal sealed record BenchmarkRecord
             KvBytesPerToken = model.Caches.KeyValueBytesPerToken,
             SessionStateBytes = result.SessionStateBytes,
             NThreads = model.Threads,
+            LoadMs = model.LoadMilliseconds,
             Batch = result.Test.Batch,
             NPrompt = result.Test.Kind == BenchmarkKind.Prefill ? result.Test.Tokens : 0,
             NGen = result.Test.Kind == BenchmarkKind.Decode ? result.Test.Tokens : 0,

@@ -30,6 +30,9 @@ internal sealed record BenchmarkedModel
 
     public required int Threads { get; init; }
 
+    /// <summary>Milliseconds that loading took.</summary>
+    public required double LoadMilliseconds { get; init; }
+
     public required CacheSizes Caches { get; init; }
 
     /// <summary>Bytes of the weights that a step reads: all, but of an embedding table that is no head only the tokens' rows.</summary>
@@ -46,7 +49,7 @@ internal sealed record BenchmarkedModel
             * ((2 * Caches.StateBytesPerSequence) + (Caches.KeyValueBytesPerToken * (test.Depth + (test.Tokens / 2))))
         );
 
-    public static BenchmarkedModel Of(BambaRuntime runtime, string name, int threads)
+    public static BenchmarkedModel Of(BambaRuntime runtime, string name, int threads, TimeSpan load)
     {
         long bytes = runtime.Manifest.Files.Where(file => file.Name == ModelFiles.Weights).Sum(file => file.Bytes);
         BambaConfig config = runtime.Config;
@@ -64,6 +67,7 @@ internal sealed record BenchmarkedModel
             Device = runtime.DeviceName,
             Scan = ScanImplementation.NameOf(runtime.Options.CustomOps, runtime.Provider),
             Threads = threads,
+            LoadMilliseconds = load.TotalMilliseconds,
             Caches = CacheSizes.Of(runtime.Signature),
         };
     }

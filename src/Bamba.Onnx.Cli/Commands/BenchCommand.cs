@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Diagnostics;
 using System.Globalization;
 using Bamba.Onnx.Cli.Benchmarking;
 using Bamba.Onnx.Contract;
@@ -99,6 +100,7 @@ internal sealed class BenchCommand
         // Before the model is loaded, which may take longer than reading the message.
         BenchmarkTest.RequireRoom(tests, ModelManifest.Load(folder).Options.ContextLength);
         int threadCount = parsed.GetValue(threads);
+        long start = Stopwatch.GetTimestamp();
         using BambaRuntime runtime = BambaRuntime.Load(
             folder,
             new BambaRuntimeOptions
@@ -109,10 +111,11 @@ internal sealed class BenchCommand
                 DeviceId = parsed.GetValue(device).Id,
             }
         );
+        TimeSpan load = Stopwatch.GetElapsedTime(start);
         Measure(
             console,
             new BenchmarkRunner(runtime, parsed.GetValue(repetitions), console.ShowStatus),
-            BenchmarkedModel.Of(runtime, NameOf(request.Model), threadCount),
+            BenchmarkedModel.Of(runtime, NameOf(request.Model), threadCount, load),
             tests,
             parsed.GetValue(output) == Json,
             cancellationToken
