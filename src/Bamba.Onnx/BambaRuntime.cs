@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Devices;
+using Bamba.Onnx.Devices.Cuda;
 using Bamba.Onnx.Diagnostics;
 using Bamba.Onnx.Generation;
 using Bamba.Onnx.Hub;
@@ -263,7 +264,13 @@ public sealed class BambaRuntime : IDisposable
                 choice.Device,
                 cancellationToken
             );
-            return new SharedGraph(graph, choice.Device, StepRefusal(options, choice), hold);
+            return new SharedGraph(
+                graph,
+                choice.Device,
+                SamplingOf(options, choice),
+                StepRefusal(options, choice, files),
+                hold
+            );
         }
         catch
         {
@@ -273,9 +280,18 @@ public sealed class BambaRuntime : IDisposable
         }
     }
 
-    /// <summary>The function of a model's file loops over chunks on the processor's side, which no recording can hold.</summary>
-    private static string? StepRefusal(BambaRuntimeOptions options, ProviderChoice choice) =>
+    private static SamplingLibrary? SamplingOf(BambaRuntimeOptions options, ProviderChoice choice) =>
+        choice.Device is not null
+        && options.CustomOps.Find(choice.Provider) is { } library
+        && CustomOps.FindCuda(library) is { } kernels
+            ? SamplingLibrary.Load(kernels)
+            : null;
+
+    /// <summary>Why a step cannot be recorded on a device: what runs on the processor's side, no recording can hold.</summary>
+    private static string? StepRefusal(BambaRuntimeOptions options, ProviderChoice choice, ModelFolder folder) =>
         options.CustomOps.Find(choice.Provider) is null ? "the scan runs as the function of the model's file"
+        : folder.Manifest.Options.Dtype == ElementType.Float32 && folder.Config.Layers.Contains(LayerKind.Attention)
+            ? "ONNX Runtime's CUDA provider attends in 16 bits only, so that float32 attention runs on the processor"
         : options.RecordSteps ? null
         : "as was asked";
 

@@ -55,10 +55,16 @@ public sealed record CustomOps
                 : throw new BambaFormatException(path!, "expected the library of native operators, found no file"),
         };
 
+    /// <summary>The library of kernels for CUDA that lies beside a library; null where there is none.</summary>
+    internal static string? FindCuda(string library)
+    {
+        string path = Path.Combine(Path.GetDirectoryName(library)!, NativeName("bamba_ops_cuda"));
+        return File.Exists(path) ? path : null;
+    }
+
     /// <summary>Whether a library has kernels for a provider: those for CUDA lie in a second one beside it.</summary>
     private static bool Serves(string library, ExecutionProvider provider) =>
-        provider != ExecutionProvider.Cuda
-        || File.Exists(Path.Combine(Path.GetDirectoryName(library)!, NativeName("bamba_ops_cuda")));
+        provider != ExecutionProvider.Cuda || FindCuda(library) is not null;
 
     private static string NativeName(string name) =>
         OperatingSystem.IsWindows() ? $"{name}.dll"

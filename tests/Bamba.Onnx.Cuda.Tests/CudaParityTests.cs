@@ -36,7 +36,9 @@ public sealed class CudaParityTests
         using BambaRuntime runtime = CudaMachine.Load(TestData.Case(name), ops: kernels ? null : CustomOps.Off);
         using BambaSession session = runtime.CreateSession();
         Assert.All(Prompts, prompt => AssertContinues(session, expected, prompt));
-        Assert.Equal(kernels, session.StepMode!.StartsWith("CUDA graph", StringComparison.Ordinal));
+        // Attention in float32 runs on the processor, as the step's mode says; without it a step is replayed.
+        bool replays = kernels && name == "all-mamba";
+        Assert.Equal(replays, session.StepMode!.StartsWith("CUDA graph", StringComparison.Ordinal));
     }
 
     [Theory]

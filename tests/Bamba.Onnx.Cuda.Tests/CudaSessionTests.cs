@@ -3,11 +3,12 @@ using Bamba.Onnx.Contract;
 using Bamba.Onnx.Generation;
 using Bamba.Onnx.Sampling;
 using Bamba.Onnx.Sessions;
+using Bamba.Onnx.State;
 using Bamba.Onnx.Testing;
 
 namespace Bamba.Onnx.Cuda.Tests;
 
-/// <summary>What sessions do with state that lies on a device.</summary>
+/// <summary>What sessions do with state that lies on a device, in float16, where steps are replayed.</summary>
 public sealed class CudaSessionTests
 {
     private const string Prompt = "To be, or not to be: that is the question";
@@ -16,8 +17,8 @@ public sealed class CudaSessionTests
     public void A_replayed_step_gives_token_for_token_what_kernels_one_by_one_give()
     {
         CudaMachine.Require();
-        using BambaRuntime replaying = CudaMachine.Load(TestData.TinyShakespeare);
-        using BambaRuntime plain = CudaMachine.Load(TestData.TinyShakespeare, recordSteps: false);
+        using BambaRuntime replaying = CudaMachine.Load(TestData.TinyShakespeare, ElementType.Float16);
+        using BambaRuntime plain = CudaMachine.Load(TestData.TinyShakespeare, ElementType.Float16, recordSteps: false);
         using BambaSession replayed = replaying.CreateSession();
         using BambaSession eager = plain.CreateSession();
         Assert.Equal(Greedy(eager, 512), Greedy(replayed, 512));
@@ -29,13 +30,13 @@ public sealed class CudaSessionTests
     public void Forks_reordered_rows_and_restored_snapshots_go_on_as_their_source_would()
     {
         CudaMachine.Require();
-        using BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare);
+        using BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare, ElementType.Float16);
         int[] prompt = runtime.Tokenizer.Encode(Prompt);
         using BambaSession source = runtime.CreateSession(2);
         source.Prefill([prompt, prompt.AsMemory(0, 3)]);
         source.Decode(5, 9);
         source.Decode(6, 10);
-        BambaStateSnapshotOf(source, out var snapshot);
+        BambaStateSnapshot snapshot = source.Snapshot();
         using BambaSession fork = source.Fork(200);
         using BambaSession restored = runtime.CreateSession(2, 100);
         restored.Restore(snapshot);
@@ -54,7 +55,7 @@ public sealed class CudaSessionTests
     public async Task Sessions_on_two_threads_write_what_each_writes_alone()
     {
         CudaMachine.Require();
-        using BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare);
+        using BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare, ElementType.Float16);
         string[] prompts = [Prompt, "ROMEO:"];
         string[] alone = [await WriteAsync(runtime, prompts[0]), await WriteAsync(runtime, prompts[1])];
         for (int round = 0; round < 5; round++)
@@ -70,7 +71,7 @@ public sealed class CudaSessionTests
     public void A_cancelled_prefill_leaves_the_session_as_before_its_chunk()
     {
         CudaMachine.Require();
-        using BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare);
+        using BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare, ElementType.Float16);
         using BambaSession session = runtime.CreateSession();
         using BambaSession undisturbed = runtime.CreateSession();
         int[] prompt = runtime.Tokenizer.Encode(Prompt);
@@ -115,7 +116,7 @@ public sealed class CudaSessionTests
 
         static void Use(bool sessionFirst)
         {
-            BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare);
+            BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare, ElementType.Float16);
             BambaSession session = runtime.CreateSession(2);
             session.Prefill([new[] { 1, 2, 3 }, new[] { 4, 5 }]);
             for (int step = 0; step < 4; step++)
@@ -131,7 +132,7 @@ public sealed class CudaSessionTests
     public void Sessions_give_back_all_that_they_took()
     {
         CudaMachine.Require();
-        using BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare);
+        using BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare, ElementType.Float16);
         Use();
         long level = CudaMachine.UsedBytes();
         for (int round = 0; round < 40; round++)
@@ -155,7 +156,7 @@ public sealed class CudaSessionTests
     public void A_session_that_the_device_has_no_room_for_is_an_error_and_nothing_else_changes()
     {
         CudaMachine.Require();
-        using BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare);
+        using BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare, ElementType.Float16);
         using BambaSession session = runtime.CreateSession();
         int[] expected = Greedy(session, 16);
         long level = CudaMachine.UsedBytes();
@@ -183,7 +184,7 @@ public sealed class CudaSessionTests
     public void A_step_allocates_no_managed_memory()
     {
         CudaMachine.Require();
-        using BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare);
+        using BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare, ElementType.Float16);
         using BambaSession session = runtime.CreateSession();
         session.Prefill(runtime.Tokenizer.Encode(Prompt));
         for (int warm = 0; warm < 20; warm++)
@@ -197,9 +198,6 @@ public sealed class CudaSessionTests
         }
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
     }
-
-    private static void BambaStateSnapshotOf(BambaSession session, out State.BambaStateSnapshot snapshot) =>
-        snapshot = session.Snapshot();
 
     private static async Task<string> WriteAsync(BambaRuntime runtime, string prompt)
     {

@@ -60,6 +60,18 @@ internal sealed unsafe class MirroredBuffer<T> : IDisposable
         }
     }
 
+    /// <summary>Lets the processor see elements that the device wrote.</summary>
+    public void Download(int start, int count)
+    {
+        if (staging is not null)
+        {
+            bound.Read(
+                new Region((long)start * sizeof(T), (long)count * sizeof(T)),
+                MemoryMarshal.AsBytes(Span.Slice(start, count))
+            );
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text;
+using Bamba.Onnx.Devices.Cuda;
 using Bamba.Onnx.Diagnostics;
 using Bamba.Onnx.Sessions;
 
@@ -62,7 +63,9 @@ public static class TextGenerator
         ReadOnlyMemory<int>[] rows = Encode(runtime, prompts);
         using BambaSession session = OpenSession(runtime, rows, options);
         await foreach (
-            GeneratedToken token in session.GenerateTokensAsync(rows, options, cancellationToken).ConfigureAwait(false)
+            GeneratedToken token in session
+                .GenerateTokensAsync(rows, options, ahead: 1, cancellationToken)
+                .ConfigureAwait(false)
         )
         {
             yield return token;
@@ -79,10 +82,26 @@ public static class TextGenerator
     /// <exception cref="ArgumentException">A row has no tokens though another has, or a token is outside the vocabulary.</exception>
     /// <exception cref="ContextLengthException">A row would grow past the session's context.</exception>
     /// <exception cref="InvalidOperationException">There are no tokens and no scores, or the session is in use.</exception>
-    public static async IAsyncEnumerable<GeneratedToken> GenerateTokensAsync(
+    public static IAsyncEnumerable<GeneratedToken> GenerateTokensAsync(
         this BambaSession session,
         IReadOnlyList<ReadOnlyMemory<int>> rows,
         GenerationOptions? options = null,
+        CancellationToken cancellationToken = default
+    ) => session.GenerateTokensAsync(rows, options, ahead: 0, cancellationToken);
+
+    /// <param name="session">The session.</param>
+    /// <param name="rows">Tokens to take first.</param>
+    /// <param name="options">What to ask.</param>
+    /// <param name="ahead">
+    /// Steps that a device may be ahead of what is read. With one it never waits for the reader; but a reader who ends early finds
+    /// that the session took the last token too, so that only a session nobody sees again may be ahead.
+    /// </param>
+    /// <param name="cancellationToken">Ends the generation.</param>
+    private static async IAsyncEnumerable<GeneratedToken> GenerateTokensAsync(
+        this BambaSession session,
+        IReadOnlyList<ReadOnlyMemory<int>> rows,
+        GenerationOptions? options,
+        int ahead,
         [EnumeratorCancellation] CancellationToken cancellationToken = default
     )
     {
@@ -105,15 +124,23 @@ public static class TextGenerator
         int[] next = new int[generators.Length];
         var chosen = new List<GeneratedToken>(generators.Length);
         int steps = 0;
+        using SampledSteps? device = SampleOnDevice(session, generators);
         for (; !generators.All(generator => generator.IsFinished); steps++)
         {
             cancellationToken.ThrowIfCancellationRequested();
             await pool;
-            if (steps > 0)
+            if (device is not null)
             {
-                session.Decode(next);
+                Accept(generators, device, ahead, chosen);
             }
-            Choose(generators, next, chosen);
+            else
+            {
+                if (steps > 0)
+                {
+                    session.Decode(next);
+                }
+                Choose(generators, next, chosen);
+            }
             foreach (GeneratedToken token in chosen)
             {
                 yield return token;
@@ -156,7 +183,9 @@ public static class TextGenerator
         using BambaSession session = OpenSession(runtime, rows, options);
         List<GeneratedToken>[] tokens = [.. rows.Select(_ => new List<GeneratedToken>())];
         await foreach (
-            GeneratedToken token in session.GenerateTokensAsync(rows, options, cancellationToken).ConfigureAwait(false)
+            GeneratedToken token in session
+                .GenerateTokensAsync(rows, options, ahead: 1, cancellationToken)
+                .ConfigureAwait(false)
         )
         {
             tokens[token.Row].Add(token);
@@ -187,6 +216,40 @@ public static class TextGenerator
                 chosen.Add(generators[row].Choose());
             }
             next[row] = generators[row].Pending;
+        }
+    }
+
+    /// <summary>Lets a device choose where it can choose for every row; null where the processor does.</summary>
+    private static SampledSteps? SampleOnDevice(BambaSession session, RowGenerator[] generators)
+    {
+        if (session.Runtime.Provider != ExecutionProvider.Cuda || generators.All(generator => generator.IsFinished))
+        {
+            return null;
+        }
+        SamplingRow?[] options = [.. generators.Select(generator => generator.DeviceOptions)];
+        return options.Contains(null)
+            ? null
+            : session.SampleWhereScoresAre(
+                [.. options.Select(row => row!.Value)],
+                generators[0].EosTokenIds.AsSpan(),
+                [.. generators.Select(generator => generator.IsFinished)]
+            );
+    }
+
+    private static void Accept(RowGenerator[] generators, SampledSteps device, int ahead, List<GeneratedToken> chosen)
+    {
+        chosen.Clear();
+        ReadOnlySpan<int> tokens = device.Next(ahead);
+        for (int row = 0; row < generators.Length; row++)
+        {
+            if (!generators[row].IsFinished)
+            {
+                chosen.Add(generators[row].Accept(tokens[row]));
+            }
+            if (generators[row].IsFinished)
+            {
+                device.Rest(row);
+            }
         }
     }
 

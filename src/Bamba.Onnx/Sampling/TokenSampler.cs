@@ -69,6 +69,9 @@ public sealed class TokenSampler
     /// <summary>The seed in use.</summary>
     public ulong Seed { get; }
 
+    /// <summary>Whether nothing but temperature, top-k, top-p and min-p takes part in the choice, which devices can make too.</summary>
+    internal bool IsOfScoresAlone => !NeedsHistory && options is { TypicalP: 1, LogitBias.Count: 0 };
+
     /// <summary>Whether an option looks at the tokens so far, so that <see cref="Sample(ReadOnlySpan{float}, ulong)"/> cannot do.</summary>
     public bool NeedsHistory => adjustments.HistoryOption is not null;
 

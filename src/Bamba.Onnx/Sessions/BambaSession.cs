@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Devices.Cuda;
 using Bamba.Onnx.Diagnostics;
 using Bamba.Onnx.State;
 
@@ -250,6 +251,24 @@ public sealed class BambaSession : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => gate.Dispose();
+
+    /// <summary>
+    /// Begins to choose tokens where the scores are, from those that the session has; null where that is the processor's work.
+    /// Until what comes back is disposed, nothing else is asked of the session.
+    /// </summary>
+    internal SampledSteps? SampleWhereScoresAre(
+        ReadOnlySpan<SamplingRow> options,
+        ReadOnlySpan<int> ends,
+        ReadOnlySpan<bool> resting
+    )
+    {
+        using SessionGate.Call call = gate.Enter();
+        RequireUndamaged();
+        return runner.BeginSampling(options, ends, resting) ? new SampledSteps(this, runner, gate) : null;
+    }
+
+    /// <summary>Says that the scores that were handed out are no longer.</summary>
+    internal void Overwrite() => Version++;
 
     internal ReadOnlySpan<float> LogitsOf(int row, int version)
     {

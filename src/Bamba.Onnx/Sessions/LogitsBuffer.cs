@@ -46,6 +46,21 @@ internal sealed unsafe class LogitsBuffer : IDisposable
     /// <summary>Where the graph writes row 0's, on a device too.</summary>
     public nint Address => memory.Address;
 
+    /// <summary>Whether the graph writes the scores of every position of a call.</summary>
+    public bool IsOfEveryPosition => everyPosition;
+
+    /// <summary>Checks that each row's scores are where a step of all rows writes them.</summary>
+    public void RequireInPlace(ReadOnlySpan<bool> resting)
+    {
+        for (int row = 0; row < start.Length; row++)
+        {
+            if (!resting[row] && start[row] != row * rowStride)
+            {
+                throw new InvalidOperationException($"expected scores in every row, found none in row {row}");
+            }
+        }
+    }
+
     /// <summary>Says that rows have no scores.</summary>
     public void Forget(int firstRow, int rows) => start.AsSpan(firstRow, rows).Fill(None);
 

@@ -13,6 +13,7 @@ internal sealed class RowBinding : IDisposable
     private readonly CallBuffers buffers;
     private readonly OrtIoBinding binding;
     private readonly List<OrtValue> fixedValues = [];
+    private readonly List<(string Name, OrtValue Value)> inputs = [];
     private readonly int firstRow;
     private readonly int rows;
     private OrtValue? tokens;
@@ -29,11 +30,11 @@ internal sealed class RowBinding : IDisposable
         {
             OrtValue state = Keep(states.Rows(i, firstRow, rows));
             CacheSpec cache = states.Layout.Caches[i].Spec;
-            binding.BindInput(cache.Past.Name, state);
+            BindInput(cache.Past.Name, state);
             binding.BindOutput(cache.Present.Name, state);
         }
-        binding.BindInput(TensorNames.PastLens, Keep(buffers.PastLens.View(firstRow, rows)));
-        binding.BindInput(TensorNames.SeqLens, Keep(buffers.SeqLens.View(firstRow, rows)));
+        BindInput(TensorNames.PastLens, Keep(buffers.PastLens.View(firstRow, rows)));
+        BindInput(TensorNames.SeqLens, Keep(buffers.SeqLens.View(firstRow, rows)));
     }
 
     /// <summary>The binding for a call of <paramref name="length"/> tokens a row, which lie at the front of the token buffer.</summary>
@@ -52,6 +53,22 @@ internal sealed class RowBinding : IDisposable
         return binding;
     }
 
+    /// <summary>
+    /// Binds the inputs again. An input on a device whose first reader runs on the processor was copied there when it was bound,
+    /// and what was written to it since would not be seen.
+    /// </summary>
+    public void BindInputsAgain()
+    {
+        foreach ((string name, OrtValue value) in inputs)
+        {
+            binding.BindInput(name, value);
+        }
+        if (tokens is not null)
+        {
+            binding.BindInput(TensorNames.InputIds, tokens);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -59,6 +76,12 @@ internal sealed class RowBinding : IDisposable
         tokens?.Dispose();
         logits?.Dispose();
         fixedValues.ForEach(value => value.Dispose());
+    }
+
+    private void BindInput(string name, OrtValue value)
+    {
+        binding.BindInput(name, value);
+        inputs.Add((name, value));
     }
 
     private OrtValue Keep(OrtValue value)

@@ -10,11 +10,13 @@ namespace Bamba.Onnx.Sessions;
 /// </summary>
 /// <param name="graph">ONNX Runtime's session.</param>
 /// <param name="device">The device that it runs on, on that device's stream; null for the processor. It goes with the graph.</param>
+/// <param name="sampling">The device's kernels that choose tokens; null where there are none.</param>
 /// <param name="stepRefusal">Why steps are not to be recorded on the device; null where they are.</param>
 /// <param name="folder">What keeps the model's folder in its place, null where nothing need.</param>
 internal sealed class SharedGraph(
     InferenceSession graph,
     CudaDevice? device = null,
+    SamplingLibrary? sampling = null,
     string? stepRefusal = null,
     IDisposable? folder = null
 )
@@ -35,6 +37,12 @@ internal sealed class SharedGraph(
     /// <param name="allRows">The binding of all its rows.</param>
     public GraphRunner CreateRunner(RowBinding allRows) =>
         device is null ? new GraphRunner(Graph) : new CudaGraphRunner(Graph, device, allRows, stepRefusal);
+
+    /// <summary>What chooses tokens for a session's rows where their scores are; null where that is the processor's work.</summary>
+    public DeviceSampler? CreateSampler(GraphRunner runner, CallBuffers buffers, int rows, int vocabSize) =>
+        device is not null && sampling is not null && runner is CudaGraphRunner steps
+            ? new DeviceSampler(device, sampling, buffers, steps, rows, vocabSize)
+            : null;
 
     /// <summary>Makes the caller one more holder.</summary>
     /// <returns>False when the last holder has gone.</returns>

@@ -15,7 +15,7 @@ internal sealed class CudaGraphRunner : GraphRunner
     private readonly CudaDevice device;
     private readonly RowBinding allRows;
     private CudaGraph? step;
-    private bool warm;
+    private CudaGraph? recorded;
     private string? refusal;
 
     /// <param name="graph">ONNX Runtime's session.</param>
@@ -34,7 +34,7 @@ internal sealed class CudaGraphRunner : GraphRunner
 
     /// <inheritdoc/>
     public override string StepMode =>
-        step is { } recorded ? string.Create(CultureInfo.InvariantCulture, $"CUDA graph of {recorded.Nodes} nodes")
+        recorded is { } graph ? string.Create(CultureInfo.InvariantCulture, $"CUDA graph of {graph.Nodes} nodes")
         : refusal is { } reason ? $"kernel by kernel: {reason}"
         : "kernel by kernel so far";
 
@@ -46,7 +46,7 @@ internal sealed class CudaGraphRunner : GraphRunner
             device.Enter();
             if (binding != allRows || length != 1)
             {
-                base.Run(binding, length);
+                RunKernels(binding, length);
             }
             else
             {
@@ -63,31 +63,61 @@ internal sealed class CudaGraphRunner : GraphRunner
         base.Dispose();
     }
 
+    /// <summary>Whether a step ran already, so that nothing of it allocates any more.</summary>
+    public bool IsWarm { get; private set; }
+
+    /// <summary>Queues a step of all rows kernel by kernel. The caller holds the device's queue.</summary>
+    public void QueueStepKernels()
+    {
+        RunKernels(allRows, 1);
+        IsWarm = true;
+    }
+
+    /// <summary>Records a step of all rows and what is to follow it. The caller holds the device's queue.</summary>
+    /// <returns>Null where that cannot be done: steps then go on kernel by kernel, which gives the same.</returns>
+    public CudaGraph? TryRecordStep(Action? then = null)
+    {
+        if (refusal is not null)
+        {
+            return null;
+        }
+        try
+        {
+            return recorded = CudaGraph.Capture(
+                device,
+                () =>
+                {
+                    base.Run(allRows, 1);
+                    then?.Invoke();
+                }
+            );
+        }
+        catch (Exception e) when (e is BambaException or OnnxRuntimeException && !Options.Terminate)
+        {
+            refusal = e.Message;
+            CudaRuntime.ForgetLastError();
+            return null;
+        }
+    }
+
     private void QueueStep()
     {
-        if (step is null && warm && refusal is null)
+        if (step is null && IsWarm)
         {
-            Record();
+            step = TryRecordStep();
         }
         if (step is not null)
         {
             step.Launch();
             return;
         }
-        base.Run(allRows, 1);
-        warm = true;
+        QueueStepKernels();
     }
 
-    /// <summary>Records the step. Where that cannot be done, steps go on kernel by kernel, which gives the same.</summary>
-    private void Record()
+    /// <summary>Queues a call kernel by kernel.</summary>
+    private void RunKernels(RowBinding binding, int length)
     {
-        try
-        {
-            step = CudaGraph.Capture(device, () => base.Run(allRows, 1));
-        }
-        catch (Exception e) when (e is BambaException or OnnxRuntimeException && !Options.Terminate)
-        {
-            refusal = e.Message;
-        }
+        binding.BindInputsAgain();
+        base.Run(binding, length);
     }
 }
