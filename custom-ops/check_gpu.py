@@ -169,7 +169,7 @@ def verify_models(folder):
 
 def test_library(folder):
     """Sessions on the CUDA provider: the tests that skip where there is no device."""
-    run = subprocess.run([folder / "command" / "Bamba.Onnx.Cuda.Tests"], text=True, stdout=subprocess.PIPE)
+    run = subprocess.run([folder / "command" / "Bamba.Onnx.Cuda.Tests", "-diagnostics"], text=True, stdout=subprocess.PIPE)
     output = re.sub(r"\x1b\[[0-9;]*m", "", run.stdout)
     print("\n".join(output.splitlines()[-80:]), flush=True)
     found = re.search(r"Total: (\d+), Errors: (\d+), Failed: (\d+), Skipped: (\d+), Not Run: (\d+)", output)
@@ -177,7 +177,10 @@ def test_library(folder):
     passed = total - failed - skipped - omitted
     failed = failed + errors or int(run.returncode != 0)
     problems = sorted(set(re.findall(r"^\s*(\S.*?) \[FAIL\]", output, re.MULTILINE)))
-    return {"passed": passed, "failed": failed, "skipped": skipped} | ({"problems": problems} if problems else {})
+    told = re.findall(r"outside the model: (.*)", output)
+    result = {"passed": passed, "failed": failed, "skipped": skipped}
+    result |= {"outside_the_model": told[0].strip()} if told else {}
+    return result | ({"problems": problems} if problems else {})
 
 
 def benchmark(folder):

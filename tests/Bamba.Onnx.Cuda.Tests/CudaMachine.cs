@@ -13,6 +13,9 @@ namespace Bamba.Onnx.Cuda.Tests;
 /// </summary>
 internal static class CudaMachine
 {
+    /// <summary>The collection of all tests: they look at the memory of one device, so that one runs at a time.</summary>
+    public const string Name = "CUDA";
+
     private static readonly string Prepared = Path.Combine(TestData.Root, "artifacts", "check-gpu", "models");
     private static readonly string Library = Path.Combine(
         TestData.Root,

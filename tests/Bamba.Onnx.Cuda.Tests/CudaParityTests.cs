@@ -6,6 +6,7 @@ using Bamba.Onnx.Testing;
 namespace Bamba.Onnx.Cuda.Tests;
 
 /// <summary>Sessions on a device against what Hugging Face computes: prompts at once, then token by token.</summary>
+[Collection(CudaMachine.Name)]
 public sealed class CudaParityTests
 {
     // Of logits of the random checkpoints up to 40.

@@ -10,6 +10,7 @@ namespace Bamba.Onnx.Cuda.Tests;
 /// 16-bit models on the held-out play, 16 windows of 512 tokens side by side and fed token by token: so every step is a replayed
 /// one with kernels of the step.
 /// </summary>
+[Collection(CudaMachine.Name)]
 public sealed class CudaQualityTests
 {
     private const int Windows = 16;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Generation;
 using Bamba.Onnx.Sampling;
@@ -7,6 +8,7 @@ using Bamba.Onnx.Testing;
 namespace Bamba.Onnx.Cuda.Tests;
 
 /// <summary>Tokens that a device chooses against those that the processor chooses from the same model's scores.</summary>
+[Collection(CudaMachine.Name)]
 public sealed class CudaSamplingTests
 {
     private static readonly string[] Prompts = ["To be, or not to be", "ROMEO:", "Enter the king, and"];
@@ -91,6 +93,35 @@ public sealed class CudaSamplingTests
             Assert.Equal(expected.Select(text => text.Text), found.Select(text => text.Text));
             Assert.Equal(expected.Select(text => text.FinishReason), found.Select(text => text.FinishReason));
         }
+    }
+
+    [Fact]
+    public async Task A_token_costs_at_most_20_microseconds_outside_the_model()
+    {
+        CudaMachine.Require();
+        using BambaRuntime runtime = CudaMachine.Load(TestData.TinyShakespeare, ElementType.Float16);
+        using BambaSession session = runtime.CreateSession();
+        ReadOnlyMemory<int>[] prompt = [runtime.Tokenizer.Encode(Prompts[0])];
+        var options = new GenerationOptions
+        {
+            MaxNewTokens = 1000,
+            EosTokenIds = [],
+            Sampling = SamplingOptions.Greedy,
+        };
+        var outside = new List<double>();
+        (long time, long inside) = (Stopwatch.GetTimestamp(), session.RunTicks);
+        await foreach (GeneratedToken _ in session.GenerateTokensAsync(prompt, options))
+        {
+            (long now, long ran) = (Stopwatch.GetTimestamp(), session.RunTicks);
+            outside.Add((now - time - (ran - inside)) * 1e6 / Stopwatch.Frequency);
+            (time, inside) = (now, ran);
+        }
+        outside.Sort();
+        double median = outside[outside.Count / 2];
+        TestContext.Current.SendDiagnosticMessage(
+            $"outside the model: {median:F1} us a token, median of {outside.Count}"
+        );
+        Assert.InRange(median, 0, 20);
     }
 
     /// <summary>Generates, stops half-way, and goes on: the session's tokens at each point.</summary>

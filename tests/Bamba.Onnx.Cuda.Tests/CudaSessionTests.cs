@@ -9,6 +9,7 @@ using Bamba.Onnx.Testing;
 namespace Bamba.Onnx.Cuda.Tests;
 
 /// <summary>What sessions do with state that lies on a device, in float16, where steps are replayed.</summary>
+[Collection(CudaMachine.Name)]
 public sealed class CudaSessionTests
 {
     private const string Prompt = "To be, or not to be: that is the question";

@@ -9,6 +9,9 @@ namespace Bamba.Onnx.Sessions;
 /// <summary>Loads a graph of a model folder into ONNX Runtime; the one place where its loading errors become ours.</summary>
 internal static class GraphLoader
 {
+    // ONNX Runtime adds the domain of a model's functions to a table of the process, and two loads at once may both try.
+    private static readonly Lock Loading = new();
+
     /// <param name="folder">The model.</param>
     /// <param name="profile">Which of its graphs.</param>
     /// <param name="options">How.</param>
@@ -52,7 +55,10 @@ internal static class GraphLoader
         );
         try
         {
-            return new InferenceSession(path, sessionOptions);
+            lock (Loading)
+            {
+                return new InferenceSession(path, sessionOptions);
+            }
         }
         catch (OnnxRuntimeException e)
         {
