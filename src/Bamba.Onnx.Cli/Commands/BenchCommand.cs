@@ -101,16 +101,16 @@ internal sealed class BenchCommand
         BenchmarkTest.RequireRoom(tests, ModelManifest.Load(folder).Options.ContextLength);
         int threadCount = parsed.GetValue(threads);
         long start = Stopwatch.GetTimestamp();
-        using BambaRuntime runtime = BambaRuntime.Load(
-            folder,
-            new BambaRuntimeOptions
-            {
-                Threads = threadCount,
-                CustomOps = parsed.GetRequiredValue(ops),
-                Provider = parsed.GetValue(device).Provider,
-                DeviceId = parsed.GetValue(device).Id,
-            }
-        );
+        var options = new BambaRuntimeOptions
+        {
+            Threads = threadCount,
+            CustomOps = parsed.GetRequiredValue(ops),
+            Provider = parsed.GetValue(device).Provider,
+            DeviceId = parsed.GetValue(device).Id,
+        };
+        using BambaRuntime runtime = await DeviceNotes
+            .LoadAsync(console, folder, options, cancellationToken)
+            .ConfigureAwait(false);
         TimeSpan load = Stopwatch.GetElapsedTime(start);
         Measure(
             console,

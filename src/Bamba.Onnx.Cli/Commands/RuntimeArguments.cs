@@ -42,6 +42,6 @@ internal sealed class RuntimeArguments(CliConsole console)
             Provider = where.Provider,
             DeviceId = where.Id,
         };
-        return await BambaRuntime.LoadAsync(folder, options, cancellationToken).ConfigureAwait(false);
+        return await DeviceNotes.LoadAsync(console, folder, options, cancellationToken).ConfigureAwait(false);
     }
 }

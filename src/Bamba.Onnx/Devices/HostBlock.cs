@@ -9,6 +9,7 @@ internal sealed unsafe class HostBlock : MemoryBlock
     // What ONNX Runtime's own allocator gives, so that vector loads never straddle a cache line.
     private const nuint Alignment = 64;
 
+    private readonly byte[]? array;
     private byte* memory;
 
     /// <param name="bytes">Size.</param>
@@ -18,6 +19,17 @@ internal sealed unsafe class HostBlock : MemoryBlock
     {
         memory = (byte*)NativeMemory.AlignedAlloc(checked((nuint)Math.Max(bytes, 1)), Alignment);
     }
+
+    private HostBlock(byte[] array)
+        : base(array.Length)
+    {
+        this.array = array;
+        memory = (byte*)Marshal.UnsafeAddrOfPinnedArrayElement(array, 0);
+    }
+
+    /// <summary>Memory that the garbage collector manages: for what comes and goes with calls, which in native memory would leave holes.</summary>
+    /// <param name="bytes">Size.</param>
+    public static HostBlock Passing(int bytes) => new(GC.AllocateUninitializedArray<byte>(bytes, pinned: true));
 
     /// <inheritdoc/>
     public override nint Address => (nint)memory;
@@ -31,7 +43,10 @@ internal sealed unsafe class HostBlock : MemoryBlock
     /// <inheritdoc/>
     public override void Dispose()
     {
-        NativeMemory.AlignedFree(memory);
+        if (array is null)
+        {
+            NativeMemory.AlignedFree(memory);
+        }
         memory = null;
     }
 

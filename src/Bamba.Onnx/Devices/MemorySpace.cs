@@ -13,6 +13,11 @@ internal abstract class MemorySpace
     /// <exception cref="OutOfMemoryException">The processor has not so much.</exception>
     public abstract MemoryBlock Allocate(long bytes);
 
+    /// <summary>Takes memory for what comes and goes with calls.</summary>
+    /// <exception cref="BambaException">There is not so much on the device.</exception>
+    /// <exception cref="OutOfMemoryException">The processor has not so much.</exception>
+    public virtual MemoryBlock AllocatePassing(long bytes) => Allocate(bytes);
+
     /// <summary>Takes memory of the processor from which the device copies while the processor goes on; null where the space is the processor's own.</summary>
     /// <exception cref="BambaException">There is not so much.</exception>
     public abstract StagingMemory? AllocateStaging(long bytes);
@@ -20,6 +25,9 @@ internal abstract class MemorySpace
     private sealed class HostSpace : MemorySpace
     {
         public override MemoryBlock Allocate(long bytes) => new HostBlock(bytes);
+
+        public override MemoryBlock AllocatePassing(long bytes) =>
+            bytes is > 0 and <= int.MaxValue / 2 ? HostBlock.Passing((int)bytes) : Allocate(bytes);
 
         public override StagingMemory? AllocateStaging(long bytes) => null;
     }

@@ -10,7 +10,7 @@ namespace Bamba.Onnx.Sessions;
 /// The sequences of a session and the runs of the graph that make them grow. It trusts its caller: rows exist, tokens are of
 /// the vocabulary, nothing outgrows the context, and one thread calls at a time.
 /// </summary>
-internal sealed class SequenceRunner : IDisposable
+internal sealed partial class SequenceRunner : IDisposable
 {
     /// <summary>A call of many rows works on that many times the tokens of one; more go row by row.</summary>
     public const int MostChunksTogether = 8;
@@ -121,156 +121,12 @@ internal sealed class SequenceRunner : IDisposable
         Run(allRows, 0, BatchSize, 1, CancellationToken.None);
     }
 
-    /// <summary>
-    /// Begins to choose tokens where the scores are; false where that is the processor's work. Every row that takes part has scores.
-    /// </summary>
-    /// <param name="options">How each row chooses.</param>
-    /// <param name="ends">The tokens that end a row.</param>
-    /// <param name="resting">Rows that take no part.</param>
-    public bool BeginSampling(ReadOnlySpan<SamplingRow> options, ReadOnlySpan<int> ends, ReadOnlySpan<bool> resting)
-    {
-        if (buffers.Logits.IsOfEveryPosition || ends.Length > DeviceSampler.MostEndTokens)
-        {
-            return false;
-        }
-        sampler ??= graph.CreateSampler(runner, buffers, BatchSize, vocabSize);
-        if (sampler is null)
-        {
-            return false;
-        }
-        buffers.Logits.RequireInPlace(resting);
-        sampler.Begin(options, ends, resting);
-        return true;
-    }
-
-    /// <summary>The next token of each row that has not ended; the token before it was fed where it was chosen.</summary>
-    /// <param name="chosen">Gets a token a row, or <see cref="BambaSession.NoToken"/> of one that rests.</param>
-    /// <param name="ahead">Steps to have on their way beyond this one.</param>
-    public void Sample(Span<int> chosen, int ahead)
-    {
-        long begin = Stopwatch.GetTimestamp();
-        try
-        {
-            sampler!.Queue(ahead);
-            sampler.Take(chosen);
-        }
-        catch (Exception e) when (e is OnnxRuntimeException or BambaException)
-        {
-            IsDamaged = true;
-            throw new BambaException($"ONNX Runtime failed in the middle of a step: {e.Message}", e);
-        }
-        finally
-        {
-            RunTicks += Stopwatch.GetTimestamp() - begin;
-        }
-    }
-
-    /// <summary>Lets a row take no more tokens.</summary>
-    public void Rest(int row) => sampler!.Rest(row);
-
-    /// <summary>Ends the choosing: from then on the session knows what each row took.</summary>
-    /// <param name="chosen">The tokens that were chosen for each row, in order.</param>
-    public void EndSampling(IReadOnlyList<IReadOnlyList<int>> chosen)
-    {
-        int[] before = buffers.PastLens.Span.ToArray();
-        int[] lengths = new int[BatchSize];
-        sampler!.End(lengths);
-        for (int row = 0; row < BatchSize; row++)
-        {
-            int fed = lengths[row] - before[row];
-            for (int i = 0; i < fed; i++)
-            {
-                tokens[row][before[row] + i] = chosen[row][i];
-            }
-            // A row that rested in the last step has the scores of its padding.
-            if (fed == sampler.Steps)
-            {
-                if (fed > 0)
-                {
-                    buffers.Logits.Written(0, row, 1, 0);
-                }
-            }
-            else
-            {
-                buffers.Logits.Forget(row, 1);
-            }
-        }
-    }
-
     /// <summary>Makes every row a fresh sequence.</summary>
     public void Clear()
     {
         states.Clear();
         buffers.PastLens.Span.Clear();
         buffers.Logits.Forget(0, BatchSize);
-        IsDamaged = false;
-    }
-
-    /// <summary>A copy of a row.</summary>
-    public RowSnapshot Pack(int row)
-    {
-        int[] taken = Tokens(row).ToArray();
-        byte[][] caches = [.. states.Layout.Caches.Select(cache => new byte[cache.PackedBytes(taken.Length)])];
-        for (int i = 0; i < caches.Length; i++)
-        {
-            states.Pack(i, row, taken.Length, caches[i]);
-        }
-        return new RowSnapshot(taken, [.. caches], Logits(row) is { IsEmpty: false } logits ? logits.ToArray() : null);
-    }
-
-    /// <summary>Makes each row a copy of another's; the copies have the sizes that this model's caches have.</summary>
-    public void Unpack(ReadOnlySpan<RowSnapshot> rows)
-    {
-        for (int row = 0; row < rows.Length; row++)
-        {
-            RowSnapshot copy = rows[row];
-            for (int i = 0; i < copy.Caches.Length; i++)
-            {
-                states.Unpack(i, row, copy.Tokens.Length, copy.Caches[i]);
-            }
-            copy.Tokens.CopyTo(tokens[row], 0);
-            buffers.PastLens.Span[row] = copy.Tokens.Length;
-            if (copy.Logits is { } logits)
-            {
-                buffers.Logits.Set(row, logits);
-            }
-            else
-            {
-                buffers.Logits.Forget(row, 1);
-            }
-        }
-        IsDamaged = false;
-    }
-
-    /// <summary>Makes each row a copy of another's, where the caches are.</summary>
-    /// <param name="sourceRows">For each row the row that it becomes.</param>
-    public void Reorder(ReadOnlySpan<int> sourceRows)
-    {
-        int[] lengths = [.. sourceRows.ToArray().Select(source => Tokens(source).Length)];
-        int[][] taken =
-        [
-            .. sourceRows.ToArray().Select((source, row) => source == row ? [] : Tokens(source).ToArray()),
-        ];
-        states.Reorder(sourceRows, lengths);
-        buffers.Logits.Reorder(sourceRows);
-        for (int row = 0; row < sourceRows.Length; row++)
-        {
-            taken[row].CopyTo(tokens[row], 0);
-            buffers.PastLens.Span[row] = lengths[row];
-        }
-    }
-
-    /// <summary>Makes each row what it is in another session of as many rows, which stays as it is.</summary>
-    public void CopyFrom(SequenceRunner source)
-    {
-        for (int row = 0; row < BatchSize; row++)
-        {
-            ReadOnlySpan<int> taken = source.Tokens(row);
-            states.CopyRow(source.states, row, row, taken.Length);
-            taken.CopyTo(tokens[row]);
-            buffers.PastLens.Span[row] = taken.Length;
-            buffers.Logits.CopyFrom(source.buffers.Logits, row, row);
-        }
         IsDamaged = false;
     }
 

@@ -24,7 +24,7 @@ internal sealed class StateBackup(StateBuffers states) : IDisposable
             {
                 copies[i]?.Dispose();
                 copies[i] = null;
-                copies[i] = states.Allocate(cache.RowBytes * rows);
+                copies[i] = states.AllocatePassing(cache.RowBytes * rows);
             }
             states.CopyRows(i, firstRow, rows, copies[i]!, back: false);
         }

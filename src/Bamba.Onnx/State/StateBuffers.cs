@@ -82,7 +82,7 @@ internal sealed class StateBuffers : IDisposable
         for (int i = 0; i < blocks.Length; i++)
         {
             // A row may be the source of one and the target of another: sources are read from a copy of the cache.
-            using MemoryBlock copy = space.Allocate(blocks[i].Bytes);
+            using MemoryBlock copy = space.AllocatePassing(blocks[i].Bytes);
             for (int row = 0; row < sourceRows.Length; row++)
             {
                 if (sourceRows[row] != row)
@@ -117,8 +117,8 @@ internal sealed class StateBuffers : IDisposable
         }
     }
 
-    /// <summary>Takes memory where the caches are.</summary>
-    public MemoryBlock Allocate(long bytes) => space.Allocate(bytes);
+    /// <summary>Takes memory for a passing copy, where the caches are.</summary>
+    public MemoryBlock AllocatePassing(long bytes) => space.AllocatePassing(bytes);
 
     /// <inheritdoc/>
     public void Dispose()

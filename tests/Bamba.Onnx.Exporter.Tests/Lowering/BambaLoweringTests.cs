@@ -63,7 +63,10 @@ public sealed class BambaLoweringTests
             foreach (NodeProto node in model.Graph.Node)
             {
                 Assert.All(node.Input.Where(input => input.Length > 0), input => Assert.Contains(input, known));
-                Assert.All(node.Output, output => Assert.True(known.Add(output), $"{output} is made twice"));
+                Assert.All(
+                    node.Output.Where(output => output.Length > 0),
+                    output => Assert.True(known.Add(output), $"{output} is made twice")
+                );
             }
             Assert.All(model.Graph.Output, output => Assert.Contains(output.Name, known));
             Assert.Equal(model.Graph.Node.Count, model.Graph.Node.Select(node => node.Name).Distinct().Count());
@@ -71,7 +74,7 @@ public sealed class BambaLoweringTests
     }
 
     [Fact]
-    public void A_mamba_layer_is_norm_product_op_product_addition_and_a_gated_MLP()
+    public void A_mamba_layer_is_norm_product_op_product_norm_of_the_sum_and_a_gated_MLP()
     {
         ModelProto graph = Lower(BambaConfig.Load(TestData.Bamba9BConfig)).Graphs[GraphProfile.Runtime];
         string[] operators =
@@ -86,15 +89,14 @@ public sealed class BambaLoweringTests
                 "MatMul",
                 "Mamba2ChunkScan",
                 "MatMul",
-                "Add",
-                "RMSNorm",
+                // It adds before it norms; what the MLP gives, the next layer's norm adds.
+                "SkipSimplifiedLayerNormalization",
                 "MatMul",
                 "MatMul",
                 "Sigmoid",
                 "Mul",
                 "Mul",
                 "MatMul",
-                "Add",
             ],
             operators
         );
