@@ -160,7 +160,7 @@ public sealed class OtherCommandTests
         CliRun run = await CliRun.Of("inspect", ExportedModels.Of(TestData.TinyShakespeare));
         Assert.Equal(0, run.ExitCode);
         Assert.Contains("8, attention in 2, 5", run.Out);
-        Assert.Contains("ONNX Runtime 1.20.0 or newer", run.Out);
+        Assert.Contains("ONNX Runtime 1.20.1 or newer", run.Out);
         Assert.DoesNotContain("\u001b", run.Out);
     }
 

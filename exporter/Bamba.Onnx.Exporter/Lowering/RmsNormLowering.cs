@@ -1,4 +1,3 @@
-using Bamba.Onnx.Exporter.Lowering.Functions;
 using Bamba.Onnx.Exporter.Modules;
 using Bamba.Onnx.Graph;
 
@@ -6,7 +5,7 @@ namespace Bamba.Onnx.Exporter.Lowering;
 
 /// <summary>
 /// Lowers <see cref="RmsNorm"/> to <c>com.microsoft::SkipSimplifiedLayerNormalization</c>, which adds what the residual stream is
-/// owed and norms the sum in float32; where nothing is owed, to <c>bamba::RMSNorm</c>.
+/// owed and norms the sum in float32; where nothing is owed, to ONNX Runtime's <c>SimplifiedLayerNormalization</c>.
 /// </summary>
 internal static class RmsNormLowering
 {
@@ -14,29 +13,33 @@ internal static class RmsNormLowering
     /// <returns>[batch, length, hidden_size] of T.</returns>
     public static Value Lower(LoweringContext context, RmsNorm module, ResidualStream stream)
     {
-        float epsilon = (float)context.Config.RmsNormEps;
+        NodeArgument epsilon = NodeArgument.Float("epsilon", (float)context.Config.RmsNormEps);
         Value weight = context.Parameter($"{module.Path}.weight", context.Config.HiddenSize);
+        Value normed = new($"/{module.Path}/normed");
         if (stream.Appended is not { } appended)
         {
-            return context.Call(
-                RmsNormFunction.Name,
-                () => RmsNormFunction.Build(epsilon),
+            // ONNX Runtime keeps this operator of its own in ONNX's domain.
+            context.Nodes.NodeInto(
+                "",
+                "SimplifiedLayerNormalization",
                 [stream.Sum, weight],
-                1,
-                NodeArgument.Float(RmsNormFunction.Epsilon, epsilon)
-            )[0];
+                [normed],
+                NodeArgument.Int("axis", -1),
+                epsilon
+            );
+            return normed;
         }
         context.Model.Import(LoweringContext.ContribDomain, 1);
         // Between the norm and the sum the operator has two outputs that only training reads.
-        Value[] outputs = [new($"/{module.Path}/normed"), new(""), new(""), new($"/{module.Path}/sum")];
+        Value sum = new($"/{module.Path}/sum");
         context.Nodes.NodeInto(
             LoweringContext.ContribDomain,
             "SkipSimplifiedLayerNormalization",
             [stream.Sum, appended, weight],
-            outputs,
-            NodeArgument.Float("epsilon", epsilon)
+            [normed, Value.None, Value.None, sum],
+            epsilon
         );
-        stream.Added(outputs[3]);
-        return outputs[0];
+        stream.Added(sum);
+        return normed;
     }
 }
