@@ -4,7 +4,8 @@ set(kernels_dir ${CMAKE_CURRENT_LIST_DIR})
 
 add_library(bamba_kernels_reference STATIC
   ${kernels_dir}/reference/mamba2_chunk_scan_reference.cc
-  ${kernels_dir}/reference/sample_tokens_reference.cc)
+  ${kernels_dir}/reference/sample_tokens_reference.cc
+  ${kernels_dir}/reference/swiglu_reference.cc)
 target_include_directories(bamba_kernels_reference PUBLIC ${kernels_dir})
 if(NOT MSVC)
   # Weights of tokens are the same on every machine: nothing is fused.
@@ -12,12 +13,17 @@ if(NOT MSVC)
     COMPILE_OPTIONS -ffp-contract=off)
 endif()
 
-add_library(bamba_kernels_cpu STATIC ${kernels_dir}/cpu/mamba2_chunk_scan_cpu.cc)
+add_library(bamba_kernels_cpu STATIC
+  ${kernels_dir}/cpu/isa.cc
+  ${kernels_dir}/cpu/mamba2_chunk_scan_cpu.cc
+  ${kernels_dir}/cpu/swiglu_cpu.cc)
 target_include_directories(bamba_kernels_cpu PUBLIC ${kernels_dir})
 
-# kernels.cc once for an instruction set.
+# What is compiled once for an instruction set.
 function(add_isa name)
-  add_library(bamba_kernels_${name} OBJECT ${kernels_dir}/cpu/kernels.cc)
+  add_library(bamba_kernels_${name} OBJECT
+    ${kernels_dir}/cpu/kernels.cc
+    ${kernels_dir}/cpu/swiglu_kernels.cc)
   target_include_directories(bamba_kernels_${name} PRIVATE ${kernels_dir})
   target_compile_definitions(bamba_kernels_${name} PRIVATE BAMBA_ISA=${name})
   target_compile_options(bamba_kernels_${name} PRIVATE ${ARGN})
@@ -51,6 +57,7 @@ if(BAMBA_CUDA)
     ${cuda_dir}/portable_scan.cu
     ${cuda_dir}/sample_tokens.cu
     ${cuda_dir}/step.cu
+    ${cuda_dir}/swiglu.cu
     $<TARGET_OBJECTS:bamba_kernels_hopper>)
   # Weights of tokens are those of the host: nothing is fused.
   set_source_files_properties(${cuda_dir}/sample_tokens.cu PROPERTIES COMPILE_OPTIONS --fmad=false)

@@ -7,10 +7,9 @@
 
 #include <cstdint>
 
-namespace bamba {
+#include "data_type.h"
 
-// The operator's type T.
-enum class DataType { kFloat32, kFloat16, kBFloat16 };
+namespace bamba {
 
 // Sizes and attributes. Whoever fills this has checked it against the operator's page.
 struct Mamba2Shape {

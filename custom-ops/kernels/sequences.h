@@ -26,9 +26,6 @@ inline Sequence SequenceAt(const Mamba2Shape& shape, const Mamba2Tensors& tensor
   return {tensors.cu_seqlens[s], tensors.cu_seqlens[s + 1] - tensors.cu_seqlens[s], row};
 }
 
-// Bytes of an element of T.
-inline int64_t ElementBytes(DataType type) { return type == DataType::kFloat32 ? 4 : 2; }
-
 // Zeros y at the tokens that are not real, and carries the state rows that no sequence owns from
 // past to present.
 inline void FinishRest(const Mamba2Shape& shape, const Mamba2Tensors& tensors) {

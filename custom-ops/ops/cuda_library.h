@@ -4,13 +4,13 @@
 #ifndef BAMBA_OPS_CUDA_LIBRARY_H_
 #define BAMBA_OPS_CUDA_LIBRARY_H_
 
-#include "cuda_scan.h"
+#include "cuda_entry.h"
 
 namespace bamba::ops {
 
 // The kernels of bamba_ops_cuda, which lies beside this library; loaded once a process. Throws
 // std::runtime_error that names the file and says why it cannot be loaded.
-const CudaScan& LoadCudaScan();
+const CudaKernels& LoadCudaKernels();
 
 }  // namespace bamba::ops
 

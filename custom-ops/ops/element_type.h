@@ -1,9 +1,9 @@
-// The operator's T in ONNX Runtime's terms.
+// The operators' T in ONNX Runtime's terms.
 
 #ifndef BAMBA_OPS_ELEMENT_TYPE_H_
 #define BAMBA_OPS_ELEMENT_TYPE_H_
 
-#include "mamba2_chunk_scan.h"
+#include "data_type.h"
 #include "ort.h"
 
 namespace bamba::ops {

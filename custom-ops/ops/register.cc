@@ -1,26 +1,28 @@
 // What ONNX Runtime calls when it loads the library.
 
-#include "cpu_kernel.h"
-#include "cuda_kernel.h"
+#include "cpu_scan_kernel.h"
+#include "cpu_swiglu_kernel.h"
+#include "cuda_scan_kernel.h"
+#include "cuda_swiglu_kernel.h"
 #include "export.h"
 #include "ort.h"
 #include "scan_op.h"
+#include "swiglu_op.h"
 
 namespace {
 
+using namespace bamba::ops;
 using bamba::DataType;
-using bamba::ops::CpuKernel;
-using bamba::ops::CudaKernel;
-using bamba::ops::ScanOp;
 
-// A provider's operators: without one for each T it refuses a model of the T that is missing.
-template <typename Kernel>
-void AddOps(Ort::CustomOpDomain& domain) {
+// An operator of a provider: without one for each T, ONNX Runtime refuses a model of the T that is
+// missing.
+template <typename Op>
+void Add(Ort::CustomOpDomain& domain) {
   // Sessions keep pointers to these for as long as the library is loaded.
-  static const ScanOp<Kernel> ops[] = {
-      ScanOp<Kernel>(DataType::kFloat32),
-      ScanOp<Kernel>(DataType::kFloat16),
-      ScanOp<Kernel>(DataType::kBFloat16),
+  static const Op ops[] = {
+      Op(DataType::kFloat32),
+      Op(DataType::kFloat16),
+      Op(DataType::kBFloat16),
   };
   for (const auto& op : ops) {
     domain.Add(&op);
@@ -41,8 +43,10 @@ extern "C" BAMBA_EXPORT OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
   return bamba::ops::Guard([&] {
     static Ort::CustomOpDomain* const domain = [] {
       auto* made = new Ort::CustomOpDomain("bamba");
-      AddOps<CpuKernel>(*made);
-      AddOps<CudaKernel>(*made);
+      Add<ScanOp<CpuScanKernel>>(*made);
+      Add<ScanOp<CudaScanKernel>>(*made);
+      Add<SwiGluOp<CpuSwiGluKernel>>(*made);
+      Add<SwiGluOp<CudaSwiGluKernel>>(*made);
       return made;
     }();
     Ort::UnownedSessionOptions(options).Add(*domain);

@@ -8,22 +8,11 @@
 #include <numeric>
 #include <random>
 
-#include "numeric.h"
+#include "elements.h"
 #include "sequences.h"
 
 namespace bamba::tests {
 namespace {
-
-const char* NameOf(DataType type) {
-  switch (type) {
-    case DataType::kFloat16:
-      return "float16";
-    case DataType::kBFloat16:
-      return "bfloat16";
-    default:
-      return "float32";
-  }
-}
 
 struct Row {
   std::string name;
@@ -203,31 +192,6 @@ std::vector<Case> AllCases() {
 
 namespace {
 
-void StoreElement(std::vector<char>& buffer, DataType type, int64_t index, float value) {
-  if (type == DataType::kFloat32) {
-    std::memcpy(&buffer[index * 4], &value, 4);
-    return;
-  }
-  const uint16_t bits =
-      type == DataType::kFloat16 ? FromFloat<Float16>(value).bits : FromFloat<BFloat16>(value).bits;
-  std::memcpy(&buffer[index * 2], &bits, 2);
-}
-
-}  // namespace
-
-float ElementAt(const std::vector<char>& buffer, DataType type, int64_t index) {
-  if (type == DataType::kFloat32) {
-    float value;
-    std::memcpy(&value, &buffer[index * 4], 4);
-    return value;
-  }
-  uint16_t bits;
-  std::memcpy(&bits, &buffer[index * 2], 2);
-  return type == DataType::kFloat16 ? ToFloat(Float16{bits}) : ToFloat(BFloat16{bits});
-}
-
-namespace {
-
 // Random numbers, normal and uniform in 0 … 1. The normal ones are drawn from a table, since large
 // problems need half a billion.
 class Numbers {
@@ -262,7 +226,7 @@ Problem::Problem(const Case& row, uint32_t seed)
   const auto fill_elements = [&](std::vector<char>& buffer, int64_t size, auto next) {
     buffer.resize(size * element_bytes());
     for (int64_t i = 0; i < size; ++i) {
-      StoreElement(buffer, shape_.data_type, i, next(i));
+      StoreElement(buffer.data(), shape_.data_type, i, next(i));
     }
   };
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();

@@ -61,9 +61,6 @@ class Problem {
   std::vector<int32_t> seq_lens, cu_seqlens, state_indices;
 };
 
-// An element of T of a buffer.
-float ElementAt(const std::vector<char>& buffer, DataType type, int64_t index);
-
 }  // namespace bamba::tests
 
 #endif  // BAMBA_TESTS_CASES_H_

@@ -6,6 +6,7 @@
 #include <sstream>
 #include <vector>
 
+#include "elements.h"
 #include "reference/mamba2_chunk_scan_reference.h"
 
 namespace bamba::tests {
@@ -36,7 +37,7 @@ std::string NotZero(const Problem& actual) {
   const Mamba2Shape& shape = actual.shape();
   for (int64_t token = 0; token < shape.batch * shape.length; ++token) {
     for (int64_t i = 0; i < shape.inner() && !actual.IsReal(token); ++i) {
-      if (ElementAt(actual.y, shape.data_type, token * shape.inner() + i) != 0) {
+      if (ElementAt(actual.y.data(), shape.data_type, token * shape.inner() + i) != 0) {
         return "y of token " + std::to_string(token) + ", which is not real, is not zero; ";
       }
     }
@@ -75,7 +76,7 @@ std::string Differences(const Problem& actual, const Problem& expected, double t
   const Mamba2Shape& shape = expected.shape();
   std::ostringstream problems;
   const auto element = [&](const Problem& of) {
-    return [&of](int64_t i) { return ElementAt(of.y, of.shape().data_type, i); };
+    return [&of](int64_t i) { return ElementAt(of.y.data(), of.shape().data_type, i); };
   };
   const auto state = [](const Problem& of) {
     return [&of](int64_t i) { return of.present_recurrent_state[i]; };

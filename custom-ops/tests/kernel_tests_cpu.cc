@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "cpu/mamba2_chunk_scan_cpu.h"
+#include "cpu/swiglu_cpu.h"
 #include "suite.h"
+#include "swiglu_cases.h"
 
 namespace bamba::tests {
 namespace {
@@ -63,10 +65,17 @@ int main() {
       std::printf("skipped %s: this processor has none\n", name.c_str());
       continue;
     }
-    const int threads = isa == bamba::cpu::BestIsa() ? 3 : 1;
+    int threads = isa == bamba::cpu::BestIsa() ? 3 : 1;
     bamba::tests::CpuImplementation implementation(isa, threads);
     bamba::tests::RunSuite(name + ", " + std::to_string(threads) + " threads", implementation,
                            std::numeric_limits<int64_t>::max(), tally);
+    const bamba::cpu::ThreadPool pool = {&threads, bamba::tests::RunOnThreads, threads};
+    bamba::tests::RunSwiGlu(
+        name + ", " + std::to_string(threads) + " threads",
+        [&](const auto& shape, const auto& tensors) {
+          bamba::cpu::SwiGlu(shape, tensors, pool, isa);
+        },
+        isa == bamba::cpu::BestIsa(), tally);
     if (isa == bamba::cpu::BestIsa()) {
       bamba::tests::RunLarge(name, implementation, tally);
     }

@@ -7,14 +7,17 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <limits>
 
 #include "cuda/mamba2_chunk_scan_cuda.h"
+#include "cuda/swiglu_cuda.h"
 #include "device_step.h"
 #include "device_tensors.h"
 #include "sampling_cases.h"
 #include "suite.h"
+#include "swiglu_cases.h"
 
 namespace bamba::tests {
 namespace {
@@ -38,6 +41,20 @@ class CudaImplementation : public Implementation {
   cuda::Device device_;
 };
 
+// Runs SwiGLU on copies in device memory.
+void SwiGluOnDevice(const SwiGluShape& shape, const SwiGluTensors& tensors) {
+  const size_t bytes =
+      static_cast<size_t>(shape.rows * shape.width * ElementBytes(shape.data_type));
+  const auto offset = [](const void* host) { return reinterpret_cast<uintptr_t>(host) % 16; };
+  const DeviceBuffer x(2 * bytes + offset(tensors.x));
+  const DeviceBuffer y(bytes + offset(tensors.y));
+  char* device_x = static_cast<char*>(x.data()) + offset(tensors.x);
+  char* device_y = static_cast<char*>(y.data()) + offset(tensors.y);
+  RequireCuda(cudaMemcpy(device_x, tensors.x, 2 * bytes, cudaMemcpyHostToDevice), "x");
+  RequireCuda(cuda::SwiGlu(shape, {device_x, device_y}, /*stream=*/nullptr), "SwiGLU");
+  RequireCuda(cudaMemcpy(tensors.y, device_y, bytes, cudaMemcpyDeviceToHost), "SwiGLU");
+}
+
 }  // namespace
 }  // namespace bamba::tests
 
@@ -53,6 +70,7 @@ int main(int count, char** arguments) {
   if (count == 1) {
     tests::RunLarge("CUDA", best, tally);
   }
+  tests::RunSwiGlu("CUDA", tests::SwiGluOnDevice, /*large=*/count == 1, tally);
   tests::RunSampling("CUDA", tests::SampleOnDevice,
                      count == 1 ? std::numeric_limits<int32_t>::max() : 4097, count == 1 ? 60 : 1,
                      tally);

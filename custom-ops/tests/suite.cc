@@ -6,8 +6,6 @@
 #include "laws.h"
 
 namespace bamba::tests {
-namespace {
-
 void Report(const std::string& name, const std::string& row, const std::string& problems,
             Tally& tally) {
   ++(problems.empty() ? tally.passed : tally.failed);
@@ -15,8 +13,6 @@ void Report(const std::string& name, const std::string& row, const std::string& 
     std::printf("FAILED %s, %s: %s\n", name.c_str(), row.c_str(), problems.c_str());
   }
 }
-
-}  // namespace
 
 void RunSuite(const std::string& name, Implementation& implementation, int64_t most_tokens,
               Tally& tally) {

@@ -15,6 +15,10 @@ struct Tally {
   int failed = 0;
 };
 
+// Counts a row, and prints its problems after the implementation's name if it has any.
+void Report(const std::string& name, const std::string& row, const std::string& problems,
+            Tally& tally);
+
 // Runs every row of at most so many tokens, and every law, and prints what failed after the
 // implementation's name.
 void RunSuite(const std::string& name, Implementation& implementation, int64_t most_tokens,

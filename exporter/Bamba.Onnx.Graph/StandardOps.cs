@@ -98,6 +98,10 @@ public static class StandardOps
     public static Value[] Split(this NodeBuilder g, Value a, int axis, params ReadOnlySpan<long> sizes) =>
         g.Node("", "Split", [a, g.Ints(sizes)], sizes.Length, Int("axis", axis));
 
+    /// <summary>a cut along an axis into two parts of one size.</summary>
+    public static Value[] Halves(this NodeBuilder g, Value a, int axis) =>
+        g.Node("", "Split", [a], 2, Int("axis", axis), Int("num_outputs", 2));
+
     /// <summary>a repeated along axes of size 1 up to a shape.</summary>
     public static Value Expand(this NodeBuilder g, Value a, Value shape) => g.Node("Expand", [a, shape]);
 

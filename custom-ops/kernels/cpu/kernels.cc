@@ -114,18 +114,6 @@ void TurnTaps(const Work& work, int64_t first_channel, int64_t count) {
   }
 }
 
-// Neighbours of T as float32.
-template <typename T>
-Vec LoadFloats(const T* p) {
-  if constexpr (std::is_same_v<T, float>) {
-    return Vec::Load(p);
-  } else {
-    float values[kLanes];
-    for (int i = 0; i < kLanes; ++i) values[i] = ToFloat(p[i]);
-    return Vec::Load(values);
-  }
-}
-
 // SiLU of the sums of taps, as x, B and C are kept.
 template <typename T>
 void FinishConvolved(float* sums, int64_t channels) {

@@ -11,22 +11,6 @@ namespace {
 // Work too small to wake other threads for, in elements of the state.
 constexpr int64_t kWorthThreads = 64 * 1024;
 
-template <typename Task>
-void Run(const ThreadPool* pool, int64_t count, Task task) {
-  if (pool == nullptr || pool->threads <= 1 || count <= 1) {
-    for (int64_t i = 0; i < count; ++i) {
-      task(i);
-    }
-    return;
-  }
-  pool->run(
-      pool->self, static_cast<size_t>(count),
-      [](void* context, size_t index) {
-        (*static_cast<Task*>(context))(static_cast<int64_t>(index));
-      },
-      &task);
-}
-
 // Chunks of all sequences that the shape allows for.
 int64_t MostChunks(const Mamba2Shape& shape) {
   const int64_t of_rows = shape.batch * ((shape.length + kChunk - 1) / kChunk);
@@ -138,29 +122,6 @@ Kernels KernelsOf(Isa isa, DataType type) {
 }
 
 }  // namespace
-
-Isa BestIsa() {
-#if defined(BAMBA_HAS_AVX) && (defined(__GNUC__) || defined(__clang__))
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) {
-    return Isa::kAvx512;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    return Isa::kAvx2;
-  }
-#endif
-  return Isa::kPlain;
-}
-
-const char* IsaName(Isa isa) {
-  switch (isa) {
-    case Isa::kAvx512:
-      return "avx512";
-    case Isa::kAvx2:
-      return "avx2";
-    default:
-      return "plain";
-  }
-}
 
 size_t Mamba2WorkspaceBytes(const Mamba2Shape& shape) {
   return static_cast<size_t>(LayOut(shape, nullptr, nullptr)) * sizeof(float);

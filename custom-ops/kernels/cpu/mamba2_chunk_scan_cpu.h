@@ -5,27 +5,11 @@
 
 #include <cstddef>
 
+#include "cpu/isa.h"
+#include "cpu/thread_pool.h"
 #include "mamba2_chunk_scan.h"
 
 namespace bamba::cpu {
-
-// The instruction sets that kernels are written for.
-enum class Isa { kPlain, kAvx2, kAvx512 };
-
-// The best of them that this processor has.
-Isa BestIsa();
-
-// "plain", "avx2" or "avx512".
-const char* IsaName(Isa isa);
-
-// The host's own threads: run calls task(context, i) once for each i below count, in any order and
-// at the same time, and returns when all are done.
-struct ThreadPool {
-  void* self = nullptr;
-  void (*run)(void* self, size_t count, void (*task)(void* context, size_t index),
-              void* context) = nullptr;
-  int threads = 1;
-};
 
 // Bytes of scratch memory, aligned to 64, that a call needs.
 size_t Mamba2WorkspaceBytes(const Mamba2Shape& shape);

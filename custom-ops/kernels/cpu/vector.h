@@ -6,6 +6,9 @@
 
 #include <bit>
 #include <cstdint>
+#include <type_traits>
+
+#include "numeric.h"
 
 #if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
@@ -128,6 +131,30 @@ inline Vec Exp(Vec x) {
 }
 
 inline Vec Silu(Vec v) { return v / (Vec::All(1.0f) + Exp(Vec::All(0.0f) - v)); }
+
+// Neighbours of T as float32.
+template <typename T>
+Vec LoadFloats(const T* p) {
+  if constexpr (std::is_same_v<T, float>) {
+    return Vec::Load(p);
+  } else {
+    float values[Vec::kLanes];
+    for (int i = 0; i < Vec::kLanes; ++i) values[i] = ToFloat(p[i]);
+    return Vec::Load(values);
+  }
+}
+
+// Neighbours of T from float32.
+template <typename T>
+void StoreFloats(Vec v, T* p) {
+  if constexpr (std::is_same_v<T, float>) {
+    v.Store(p);
+  } else {
+    float values[Vec::kLanes];
+    v.Store(values);
+    for (int i = 0; i < Vec::kLanes; ++i) p[i] = FromFloat<T>(values[i]);
+  }
+}
 
 }  // namespace bamba::cpu::BAMBA_ISA
 

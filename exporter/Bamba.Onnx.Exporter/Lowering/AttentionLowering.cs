@@ -7,8 +7,8 @@ using static Bamba.Onnx.Graph.NodeArgument;
 namespace Bamba.Onnx.Exporter.Lowering;
 
 /// <summary>
-/// Lowers <see cref="BambaAttention"/> to projections around <c>com.microsoft::GroupQueryAttention</c>, which keeps the cache,
-/// rotates queries and keys where it can, and has kernels on every provider.
+/// Lowers <see cref="BambaAttention"/> to <c>com.microsoft::GroupQueryAttention</c> between two products. It takes queries, keys
+/// and values from one of them, keeps the cache, and rotates queries and keys where it can.
 /// </summary>
 internal static class AttentionLowering
 {
@@ -20,19 +20,21 @@ internal static class AttentionLowering
         NodeBuilder g = context.Nodes;
         using IDisposable scope = g.Scope("self_attn");
         BambaConfig config = context.Config;
-        Value query = LinearLowering.Lower(context, $"{module.Path}.q_proj", module.QProj, x);
-        Value key = LinearLowering.Lower(context, $"{module.Path}.k_proj", module.KProj, x);
-        Value value = LinearLowering.Lower(context, $"{module.Path}.v_proj", module.VProj, x);
+        Value packed = LinearLowering.LowerTogether(
+            context,
+            module.Path,
+            "qkv_proj",
+            [("q_proj", module.QProj), ("k_proj", module.KProj), ("v_proj", module.VProj)],
+            x
+        );
 
         int rotaryDim = config.Rope.RotaryDim;
         bool rotatesInside = rotaryDim > 0 && rotaryDim / 2 % RotaryPairMultiple == 0;
         Value[] tables =
             rotaryDim > 0 ? [RotaryTable(context, "cos", Math.Cos), RotaryTable(context, "sin", Math.Sin)] : [];
-        if (rotaryDim > 0 && !rotatesInside)
-        {
-            query = Rotate(context, query, tables);
-            key = Rotate(context, key, tables);
-        }
+        // Queries, keys and values as the product gives them, side by side, are one input, unless some need a hand in between.
+        Value[] inputs =
+            rotaryDim > 0 && !rotatesInside ? RotatedApart(context, packed, tables) : [packed, Value.None, Value.None];
 
         Value output = new($"/{module.Path}/attended");
         context.Model.Import(LoweringContext.ContribDomain, 1);
@@ -40,9 +42,7 @@ internal static class AttentionLowering
             LoweringContext.ContribDomain,
             "GroupQueryAttention",
             [
-                query,
-                key,
-                value,
+                .. inputs,
                 new Value(TensorNames.Past(layer, CacheKind.Key)),
                 new Value(TensorNames.Past(layer, CacheKind.Value)),
                 context.Door.AttentionLens,
@@ -60,6 +60,16 @@ internal static class AttentionLowering
             Int("do_rotary", rotatesInside ? 1 : 0)
         );
         return LinearLowering.Lower(context, $"{module.Path}.o_proj", module.OProj, output);
+    }
+
+    /// <summary>Queries and keys, rotated, and values, each by itself.</summary>
+    private static Value[] RotatedApart(LoweringContext context, Value packed, Value[] tables)
+    {
+        BambaConfig config = context.Config;
+        long queries = (long)config.NumAttentionHeads * config.HeadDim;
+        long keys = (long)config.NumKeyValueHeads * config.HeadDim;
+        Value[] parts = context.Nodes.Split(packed, 2, queries, keys, keys);
+        return [Rotate(context, parts[0], tables), Rotate(context, parts[1], tables), parts[2]];
     }
 
     private static Value Rotate(LoweringContext context, Value x, Value[] tables) =>

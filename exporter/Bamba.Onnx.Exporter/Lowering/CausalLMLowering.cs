@@ -28,7 +28,7 @@ internal static class CausalLMLowering
     private static Value Head(LoweringContext context, Value hidden) =>
         context.Nodes.MatMul(
             hidden,
-            context.Matrix("lm_head.weight", context.Config.VocabSize, context.Config.HiddenSize)
+            context.Matrix("lm_head.weight", ["lm_head.weight"], context.Config.VocabSize, context.Config.HiddenSize)
         );
 
     /// <summary>The embedding table stays as it is, stored once; Gemm multiplies by its transpose.</summary>

@@ -11,13 +11,7 @@ internal sealed class LengthDoor : TokenDoor
         using IDisposable scope = g.Scope("lengths");
         Value batch = g.Shape(InputIds, 0, 1);
         Value length = g.Shape(InputIds, 1, 2);
-        // The length comes from a shape, which lives on the host, and meets lengths that live on a device: Range takes its
-        // bounds from the one and counts on the other, so that a decode step copies nothing and can be recorded.
-        Value lastOffset = g.Gather(
-            g.RangeOf(g.Int32(0), g.Squeeze(g.Cast(length, ElementType.Int32), 0), g.Int32(1)),
-            g.Int(-1)
-        );
-        AttentionLens = g.Add(new Value(TensorNames.PastLens), lastOffset);
+        AttentionLens = g.Add(new Value(TensorNames.PastLens), LastOffset(g, length));
 
         // GroupQueryAttention takes a call whose tokens are the total for a fresh prompt, and only so accepts several tokens
         // of several rows. One row, or one token a row, may lie anywhere in the buffer: its total is the capacity. All of it

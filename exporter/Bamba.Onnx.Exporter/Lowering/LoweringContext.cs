@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Weights;
 using Bamba.Onnx.Graph;
@@ -39,16 +40,21 @@ internal sealed class LoweringContext(
     public Value Positions => positions ??= door.Positions(Nodes);
 
     /// <summary>A parameter as it is, of T.</summary>
-    public Value Parameter(string name, params ReadOnlySpan<long> shape) =>
-        Initializer(name, Dtype, shape, WeightSource.CopyOf(name));
+    public Value Parameter(string name, params ReadOnlySpan<long> shape) => Parameter(name, [name], shape);
+
+    /// <summary>Parameters of the checkpoint one behind another, of T.</summary>
+    public Value Parameter(string name, ImmutableArray<string> tensors, params ReadOnlySpan<long> shape) =>
+        Initializer(name, Dtype, shape, WeightSource.CopyOf(tensors));
 
     /// <summary>A parameter that the computation needs in float32 whatever T is.</summary>
     public Value Float32Parameter(string name, params ReadOnlySpan<long> shape) =>
         Initializer(name, ElementType.Float32, shape, WeightSource.CopyOf(name));
 
-    /// <summary>The weight [outputs, inputs] of a linear layer as the right-hand side of a product, [inputs, outputs] of T.</summary>
-    public Value Matrix(string name, long outputs, long inputs) =>
-        Initializer(name, Dtype, [inputs, outputs], WeightSource.TransposeOf(name));
+    /// <summary>
+    /// The weights of linear layers, [outputs, inputs] all together, as the right-hand side of a product, [inputs, outputs] of T.
+    /// </summary>
+    public Value Matrix(string name, ImmutableArray<string> tensors, long outputs, long inputs) =>
+        Initializer(name, Dtype, [inputs, outputs], WeightSource.TransposeOf(tensors));
 
     /// <summary>A table that no checkpoint holds.</summary>
     public Value Generated(string name, ElementType type, ReadOnlySpan<long> shape, FillRow fill) =>

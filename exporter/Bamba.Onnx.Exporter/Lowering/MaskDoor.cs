@@ -35,7 +35,7 @@ internal sealed class MaskDoor : TokenDoor
 
         InputIds = g.Node("ScatterElements", [ids, ranks, ids], NodeArgument.Int("axis", 1));
         SeqLens = g.Cast(seqLens, ElementType.Int32);
-        AttentionLens = g.Cast(g.Sub(g.Add(pastLens, length), g.Int(1)), ElementType.Int32);
+        AttentionLens = g.Add(g.Cast(pastLens, ElementType.Int32), LastOffset(g, length));
         TotalLength = g.Cast(g.Squeeze(total, 0), ElementType.Int32);
     }
 

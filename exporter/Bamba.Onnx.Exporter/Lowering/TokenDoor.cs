@@ -7,6 +7,12 @@ namespace Bamba.Onnx.Exporter.Lowering;
 /// What stands between a graph's inputs and the model: masks and paddings end here. Behind the door each row's real tokens
 /// come first, and layers know lengths only.
 /// </summary>
+/// <remarks>
+/// Sizes that a graph takes from shapes lie on the host, and so does what ONNX Runtime's CUDA provider computes of them alone.
+/// Where such a value meets a tensor of the device as an operand, ONNX Runtime copies one to the other, which costs a wait and
+/// which no CUDA graph can hold. So they reach the device only through inputs that the provider's kernels read on the host:
+/// shapes, bounds of Slice, the total of GroupQueryAttention, and the bounds of Range, which counts on the device.
+/// </remarks>
 internal abstract class TokenDoor
 {
     /// <summary>Tokens, real ones first, [batch, length] int64.</summary>
@@ -43,11 +49,18 @@ internal abstract class TokenDoor
     public Value OfLastToken(NodeBuilder g, Value hidden, int hiddenSize)
     {
         Value last = g.Max(g.Sub(g.Cast(SeqLens, ElementType.Int64), g.Int(1)), g.Int(0));
-        // Where each row starts among all tokens; as in the door of lengths, Range brings sizes from the host to the device.
+        // Where each row starts among all tokens: Range brings the sizes to the device. GatherND, which needs no starts, copies
+        // sizes to the device itself.
         Value length = g.Squeeze(g.Shape(InputIds, 1, 2), 0);
         Value starts = g.RangeOf(g.Int(0), g.Mul(g.Squeeze(g.Shape(InputIds, 0, 1), 0), length), length);
         return g.Gather(g.Reshape(hidden, -1, hiddenSize), g.Unsqueeze(g.Add(starts, last), 1));
     }
+
+    /// <summary>The place of the call's last token in it, padding included, int32 scalar, on the device.</summary>
+    /// <param name="g">Appends nodes.</param>
+    /// <param name="length">The call's tokens, a vector of one int64, from a shape.</param>
+    protected static Value LastOffset(NodeBuilder g, Value length) =>
+        g.Gather(g.RangeOf(g.Int32(0), g.Squeeze(g.Cast(length, ElementType.Int32), 0), g.Int32(1)), g.Int(-1));
 
     /// <summary>Opens the door of a profile.</summary>
     /// <param name="g">Appends the door's nodes.</param>

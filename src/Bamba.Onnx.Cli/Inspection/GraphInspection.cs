@@ -13,8 +13,9 @@ internal sealed partial record GraphInspection
     /// <summary>ONNX Runtime's first releases with what our graphs use.</summary>
     private static readonly Version WithOpset21 = new(1, 18, 0);
 
-    // Partial rotation, ragged batches and continued prompts of GroupQueryAttention on the CPU provider.
-    private static readonly Version WithContinuedAttention = new(1, 20, 0);
+    // Partial rotation, ragged batches and continued prompts of GroupQueryAttention on the CPU provider, and its norms of
+    // float16, which in 1.20.0 share a buffer among threads.
+    private static readonly Version WithContinuedAttention = new(1, 20, 1);
 
     public required string Profile { get; init; }
     public required string File { get; init; }

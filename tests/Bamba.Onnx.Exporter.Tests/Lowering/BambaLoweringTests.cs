@@ -11,14 +11,18 @@ namespace Bamba.Onnx.Exporter.Tests.Lowering;
 
 public sealed class BambaLoweringTests
 {
-    private static (Dictionary<GraphProfile, ModelProto> Graphs, WeightPlan Weights) Lower(BambaConfig config)
+    private static (Dictionary<GraphProfile, ModelProto> Graphs, WeightPlan Weights) Lower(
+        BambaConfig config,
+        GraphOptions? options = null
+    )
     {
         using var module = new BambaForCausalLM(config, new BambaModuleOptions { Device = DeviceType.META });
         var weights = new WeightPlan();
         var graphs = Enum.GetValues<GraphProfile>()
             .ToDictionary(
                 profile => profile,
-                profile => BambaLowering.Lower(module, profile, new GraphOptions(), 64, ("test", "1"), weights)
+                profile =>
+                    BambaLowering.Lower(module, profile, options ?? new GraphOptions(), 64, ("test", "1"), weights)
             );
         return (graphs, weights);
     }
@@ -37,8 +41,40 @@ public sealed class BambaLoweringTests
         string[] generated = ["rotary_emb.cos", "rotary_emb.sin", "conv1d.zero_bias"];
         Assert.Equal(
             BambaTensors.Of(config).Keys.Order(StringComparer.Ordinal),
-            weights.Entries.Select(entry => entry.Name).Except(generated).Order(StringComparer.Ordinal)
+            weights.Entries.SelectMany(entry => PlanCheck.TensorsOf(entry.Source)).Order(StringComparer.Ordinal)
         );
+        Assert.Equal(
+            weights.Entries.Where(entry => entry.Source is WeightSource.Generated).Select(entry => entry.Name).Order(),
+            generated.Intersect(weights.Entries.Select(entry => entry.Name)).Order()
+        );
+    }
+
+    [Fact]
+    public void Projections_of_one_input_are_one_matrix_and_their_biases_one_vector()
+    {
+        BambaConfig config = Config("base") with { AttentionBias = true, MlpBias = true };
+        (_, WeightPlan weights) = Lower(config);
+        int layer = config.Layers.IndexOf(LayerKind.Attention);
+        int width = (config.NumAttentionHeads + (2 * config.NumKeyValueHeads)) * config.HeadDim;
+        AssertTogether($"model.layers.{layer}.self_attn", "qkv_proj", ["q_proj", "k_proj", "v_proj"], width);
+        AssertTogether(
+            $"model.layers.{layer}.feed_forward",
+            "gate_up_proj",
+            ["gate_proj", "up_proj"],
+            2 * config.IntermediateSize
+        );
+
+        void AssertTogether(string parent, string name, string[] parts, long outputs)
+        {
+            WeightEntry weight = weights.Entries.Single(entry => entry.Name == $"{parent}.{name}.weight");
+            Assert.Equal([config.HiddenSize, outputs], weight.Shape);
+            var transpose = Assert.IsType<WeightSource.Transpose>(weight.Source);
+            Assert.Equal(parts.Select(part => $"{parent}.{part}.weight"), transpose.Tensors);
+            WeightEntry bias = weights.Entries.Single(entry => entry.Name == $"{parent}.{name}.bias");
+            Assert.Equal([outputs], bias.Shape);
+            var copy = Assert.IsType<WeightSource.Copy>(bias.Source);
+            Assert.Equal(parts.Select(part => $"{parent}.{part}.bias"), copy.Tensors);
+        }
     }
 
     [Fact]
@@ -74,31 +110,63 @@ public sealed class BambaLoweringTests
     }
 
     [Fact]
-    public void A_mamba_layer_is_norm_product_op_product_norm_of_the_sum_and_a_gated_MLP()
+    public void A_layer_is_eight_nodes_with_a_mixer_of_one()
     {
-        ModelProto graph = Lower(BambaConfig.Load(TestData.Bamba9BConfig)).Graphs[GraphProfile.Runtime];
-        string[] operators =
-        [
-            .. graph
-                .Graph.Node.Where(node => node.Name.StartsWith("/model/layers.0/", StringComparison.Ordinal))
-                .Select(node => node.OpType),
-        ];
-        Assert.Equal(
-            [
-                "RMSNorm",
-                "MatMul",
-                "Mamba2ChunkScan",
-                "MatMul",
-                // It adds before it norms; what the MLP gives, the next layer's norm adds.
-                "SkipSimplifiedLayerNormalization",
-                "MatMul",
-                "MatMul",
-                "Sigmoid",
-                "Mul",
-                "Mul",
-                "MatMul",
-            ],
-            operators
-        );
+        BambaConfig config = BambaConfig.Load(TestData.Bamba9BConfig);
+        foreach (ModelProto model in Lower(config).Graphs.Values)
+        {
+            for (int layer = 0; layer < config.Layers.Length; layer++)
+            {
+                string scope = $"/model/layers.{layer}/";
+                Assert.Equal(
+                    [
+                        "SkipSimplifiedLayerNormalization",
+                        "MatMul",
+                        config.Layers[layer] == LayerKind.Mamba ? "Mamba2ChunkScan" : "GroupQueryAttention",
+                        "MatMul",
+                        "SkipSimplifiedLayerNormalization",
+                        "MatMul",
+                        "SwiGLU",
+                        "MatMul",
+                    ],
+                    model
+                        .Graph.Node.Where(node => node.Name.StartsWith(scope, StringComparison.Ordinal))
+                        .Select(node => node.OpType)
+                );
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("bamba-9b-heads", true)]
+    [InlineData("base", false)]
+    public void Attention_takes_queries_keys_and_values_as_they_come_where_it_rotates_them(string name, bool packed)
+    {
+        foreach (ModelProto model in Lower(Config(name)).Graphs.Values)
+        {
+            NodeProto attention = model.Graph.Node.First(node => node.OpType == "GroupQueryAttention");
+            Assert.Equal(packed, attention.Input[1].Length == 0);
+            Assert.Equal(packed, attention.Input[2].Length == 0);
+            Assert.Equal(packed ? 1 : 0, attention.Attribute.Single(attribute => attribute.Name == "do_rotary").I);
+            Assert.Equal(packed, model.Functions.All(function => function.Name != "RotaryEmbedding"));
+        }
+    }
+
+    public static MatrixTheoryData<string, LogitsPositions> DeviceCases =>
+        new(["9b", .. TestData.CaseNames], [LogitsPositions.All, LogitsPositions.Last]);
+
+    [Theory]
+    [MemberData(nameof(DeviceCases))]
+    public void Values_of_shapes_reach_a_device_only_where_its_kernels_read_the_host(
+        string name,
+        LogitsPositions logits
+    )
+    {
+        BambaConfig config = name == "9b" ? BambaConfig.Load(TestData.Bamba9BConfig) : Config(name);
+        var options = new GraphOptions { Logits = logits, OutputHiddenStates = true };
+        foreach (ModelProto model in Lower(config, options).Graphs.Values)
+        {
+            HostValues.AssertApart(model);
+        }
     }
 }

@@ -84,6 +84,19 @@ public sealed class WeightStreamerFailureTests : IDisposable
     }
 
     [Fact]
+    public void A_value_that_would_become_infinite_is_named_by_its_place_in_its_own_tensor()
+    {
+        using var checkpoint = OverflowingCheckpoint(1e6f, row: 20, column: 30);
+        var plan = new WeightPlan();
+        plan.Add("both", ElementType.Float16, [37, 74], WeightSource.TransposeOf("model.v", "model.w"));
+
+        var error = Assert.Throws<BambaFormatException>(() => Write(checkpoint, plan, fixture.OutputPath));
+
+        Assert.Contains(": tensor model.w, element [20, 30]: ", error.Message, StringComparison.Ordinal);
+        AssertClosed();
+    }
+
+    [Fact]
     public void A_generated_value_that_would_become_infinite_is_named()
     {
         var plan = new WeightPlan();
@@ -151,6 +164,24 @@ public sealed class WeightStreamerFailureTests : IDisposable
                 ElementType.Float32,
                 [53, 38],
                 "expected 38 rows to transpose, found 37"
+            },
+            {
+                WeightSource.TransposeOf("model.matrix", "model.stacked"),
+                ElementType.Float32,
+                [53, 49],
+                "expected 49 rows to transpose, found 48"
+            },
+            {
+                WeightSource.TransposeOf("model.matrix", "model.wide"),
+                ElementType.Float32,
+                [53, 40],
+                "expected tensor model.wide to be [rows, 53]"
+            },
+            {
+                WeightSource.TransposeOf("model.matrix", "model.x"),
+                ElementType.Float32,
+                [53, 48],
+                "has no tensor model.x"
             },
             { WeightSource.GeneratedBy((_, _) => { }), ElementType.Int64, [1], "does not convert to i64" },
             {
@@ -231,11 +262,15 @@ public sealed class WeightStreamerFailureTests : IDisposable
         using (
             SafetensorsWriter writer = SafetensorsWriter.Create(
                 Path.Combine(folder, ModelFiles.Checkpoint),
-                [("model.w", ElementType.Float32, [37, 37])]
+                [("model.w", ElementType.Float32, [37, 37]), ("model.v", ElementType.Float32, [37, 37])]
             )
         )
         {
-            writer.Write(writer.Tensors[0], 0, MemoryMarshal.AsBytes(values.AsSpan()));
+            writer.Write(
+                writer.Tensors.Single(tensor => tensor.Name == "model.w"),
+                0,
+                MemoryMarshal.AsBytes(values.AsSpan())
+            );
         }
         return CheckpointFolder.Open(folder);
     }

@@ -1,6 +1,7 @@
-using System.Collections.Immutable;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Checkpoint;
+using Bamba.Onnx.Exporter.Lowering;
+using Bamba.Onnx.Exporter.Modules;
 using Bamba.Onnx.Exporter.Weights;
 using Bamba.Onnx.SyntheticCheckpoint;
 using Bamba.Onnx.Testing;
@@ -44,20 +45,16 @@ public sealed class WeightStreamerMemoryTests
         Assert.InRange(memory.PeakOverIdleBytes, 8 << 20, BoundBytes);
     }
 
-    /// <summary>What an export does: matrices transposed, all as float32.</summary>
+    /// <summary>What an export writes: matrices transposed, those of one input side by side, all as float32.</summary>
     private static WeightPlan Plan(CheckpointFolder checkpoint)
     {
         var plan = new WeightPlan();
-        foreach ((string name, ImmutableArray<long> shape) in BambaTensors.Of(checkpoint.Config))
-        {
-            bool isProjection = shape.Length == 2 && name != BambaTensors.Embedding;
-            plan.Add(
-                name,
-                ElementType.Float32,
-                isProjection ? [shape[1], shape[0]] : shape,
-                isProjection ? WeightSource.TransposeOf(name) : WeightSource.CopyOf(name)
-            );
-        }
+        using var module = new BambaForCausalLM(
+            checkpoint.Config,
+            new BambaModuleOptions { Device = TorchSharp.DeviceType.META }
+        );
+        BambaLowering.Lower(module, GraphProfile.Runtime, new GraphOptions(), 64, ("test", "1"), plan);
+        Assert.Contains(plan.Entries, entry => PlanCheck.TensorsOf(entry.Source).Length == 3);
         return plan;
     }
 }

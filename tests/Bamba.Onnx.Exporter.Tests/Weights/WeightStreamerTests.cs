@@ -63,22 +63,43 @@ public sealed class WeightStreamerTests
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void Several_tensors_are_concatenated_along_their_rows(bool smallTiles)
+    [MemberData(nameof(Conversions))]
+    public void Several_tensors_lie_one_behind_another_and_their_transposes_side_by_side(
+        ElementType from,
+        ElementType to,
+        bool smallTiles
+    )
     {
-        using var fixture = new StreamFixture();
+        using var fixture = new StreamFixture(from);
         var plan = new WeightPlan();
-        ImmutableArray<string> parts = ["model.matrix", "model.empty", "model.stacked"];
-        WeightEntry copy = plan.Add("copy", ElementType.Float32, [48, 53], WeightSource.CopyOf(parts));
-        WeightEntry transpose = plan.Add("t", ElementType.BFloat16, [53, 48], WeightSource.TransposeOf(parts));
+        // The last is wider than a small tile, so that it goes by parts of rows.
+        ImmutableArray<string>[] groups =
+        [
+            ["model.matrix", "model.empty", "model.stacked"],
+            ["model.stacked", "model.matrix", "model.stacked"],
+            ["model.column"],
+            ["model.wide", "model.wide"],
+        ];
+        for (int i = 0; i < groups.Length; i++)
+        {
+            long rows = groups[i].Sum(name => fixture.Checkpoint.Tensors[name].Shape[0]);
+            long columns = fixture.Checkpoint.Tensors[groups[i][0]].Shape[1];
+            plan.Add($"{i}.copy", to, [rows, columns], WeightSource.CopyOf(groups[i]));
+            plan.Add($"{i}.transposed", to, [columns, rows], WeightSource.TransposeOf(groups[i]));
+        }
 
         fixture.Write(plan, smallTiles);
 
-        byte[] rows = [.. parts.SelectMany(name => fixture.Values(name, ElementType.Float32))];
-        Assert.Equal(rows, fixture.Written(copy));
-        byte[] narrow = [.. parts.SelectMany(name => fixture.Values(name, ElementType.BFloat16))];
-        Assert.Equal(StreamFixture.Transposed(narrow, 53, sizeof(ushort)), fixture.Written(transpose));
+        for (int i = 0; i < groups.Length; i++)
+        {
+            byte[] rows = [.. groups[i].SelectMany(name => fixture.Values(name, to))];
+            WeightEntry transposed = plan.Entries[(2 * i) + 1];
+            Assert.Equal(rows, fixture.Written(plan.Entries[2 * i]));
+            Assert.Equal(
+                StreamFixture.Transposed(rows, transposed.Shape[0], to.SizeInBytes()),
+                fixture.Written(transposed)
+            );
+        }
     }
 
     [Theory]
@@ -162,6 +183,7 @@ public sealed class WeightStreamerTests
         using var fixture = new StreamFixture();
         var plan = new WeightPlan();
         plan.Add("a", ElementType.Float32, [53, 37], WeightSource.TransposeOf("model.matrix"));
+        plan.Add("b", ElementType.Float32, [53, 48], WeightSource.TransposeOf("model.matrix", "model.stacked"));
 
         WeightResult result = fixture.Write(plan, smallTiles: true);
 
@@ -207,6 +229,12 @@ public sealed class WeightStreamerTests
                             [shape[1], shape[0]],
                             WeightSource.TransposeOf(BambaTensors.Embedding)
                         );
+                        plan.Add(
+                            "both",
+                            ElementType.BFloat16,
+                            [shape[1], 2 * shape[0]],
+                            WeightSource.TransposeOf(BambaTensors.Embedding, BambaTensors.Embedding)
+                        );
                     }
                     return Write(checkpoint, plan, folder[$"{i}.data"]).SourceSha256;
                 }
@@ -222,7 +250,7 @@ public sealed class WeightStreamerTests
         using var fixture = new StreamFixture();
         var plan = new WeightPlan();
         plan.Add("a", ElementType.Float32, [37, 53], WeightSource.CopyOf("model.matrix"));
-        plan.Add("b", ElementType.Float32, [53, 37], WeightSource.TransposeOf("model.matrix"));
+        plan.Add("b", ElementType.Float32, [53, 48], WeightSource.TransposeOf("model.matrix", "model.stacked"));
         var reports = new List<WeightProgress>();
 
         fixture.Write(plan, progress: new Recorder(reports));
@@ -233,7 +261,7 @@ public sealed class WeightStreamerTests
             Assert.Equal(ofStage.OrderBy(report => report.BytesDone), ofStage);
             Assert.Equal(ofStage[^1].BytesTotal, ofStage[^1].BytesDone);
         }
-        Assert.Equal(2 * 37 * 53 * 4, reports.First().BytesTotal);
+        Assert.Equal((37 + 48) * 53 * 4, reports.First().BytesTotal);
         Assert.Equal(plan.FileBytes, reports.Last().BytesDone);
     }
 

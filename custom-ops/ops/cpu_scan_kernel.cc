@@ -1,29 +1,15 @@
-#include "cpu_kernel.h"
+#include "cpu_scan_kernel.h"
 
 #include "attributes.h"
 #include "cpu/mamba2_chunk_scan_cpu.h"
+#include "cpu_threads.h"
 #include "inputs.h"
 
 namespace bamba::ops {
-namespace {
-
-// ONNX Runtime's own threads. How many there are it does not say; with one, it runs the tasks here.
-cpu::ThreadPool ThreadsOf(const Ort::KernelContext& context) {
-  cpu::ThreadPool pool;
-  pool.self = const_cast<Ort::KernelContext*>(&context);
-  pool.threads = 2;
-  pool.run = [](void* self, size_t count, void (*task)(void*, size_t), void* task_context) {
-    static_cast<Ort::KernelContext*>(self)->ParallelFor(task, count, 0, task_context);
-  };
-  return pool;
-}
-
-}  // namespace
-
-CpuKernel::CpuKernel(const OrtKernelInfo* info, DataType type)
+CpuScanKernel::CpuScanKernel(const OrtKernelInfo* info, DataType type)
     : attributes_(ReadAttributes(info)), type_(type) {}
 
-OrtStatusPtr CpuKernel::ComputeV2(OrtKernelContext* ort_context) const {
+OrtStatusPtr CpuScanKernel::ComputeV2(OrtKernelContext* ort_context) const {
   return Guard([&] {
     const Ort::KernelContext context(ort_context);
     Inputs inputs(context, attributes_, type_);

@@ -1,6 +1,6 @@
 // The library of CUDA kernels, as cuda_library.cc finds it.
 
-#include "cuda_scan.h"
+#include "cuda_entry.h"
 
 #include <cuda_runtime_api.h>
 
@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "cuda/mamba2_chunk_scan_cuda.h"
+#include "cuda/swiglu_cuda.h"
 #include "export.h"
 
 namespace bamba::ops {
@@ -36,7 +37,7 @@ const char* Read(int ordinal, cuda::Device& device) {
   return nullptr;
 }
 
-const char* WorkspaceBytes(const Mamba2Shape& shape, int ordinal, size_t& bytes) {
+const char* ScanWorkspaceBytes(const Mamba2Shape& shape, int ordinal, size_t& bytes) {
   cuda::Device device;
   if (const char* problem = Read(ordinal, device)) {
     return problem;
@@ -45,8 +46,8 @@ const char* WorkspaceBytes(const Mamba2Shape& shape, int ordinal, size_t& bytes)
   return nullptr;
 }
 
-const char* Run(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* workspace,
-                int ordinal, void* stream) {
+const char* Scan(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* workspace,
+                 int ordinal, void* stream) {
   cuda::Device device;
   if (const char* problem = Read(ordinal, device)) {
     return problem;
@@ -55,10 +56,15 @@ const char* Run(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* wo
       cuda::Mamba2ChunkScan(shape, tensors, workspace, device, static_cast<cudaStream_t>(stream)));
 }
 
+const char* SwiGlu(const SwiGluShape& shape, const SwiGluTensors& tensors, void* stream) {
+  return Problem(cuda::SwiGlu(shape, tensors, static_cast<cudaStream_t>(stream)));
+}
+
 }  // namespace
 }  // namespace bamba::ops
 
-extern "C" BAMBA_EXPORT const bamba::ops::CudaScan* BambaCudaScan_1() {
-  static const bamba::ops::CudaScan scan = {bamba::ops::WorkspaceBytes, bamba::ops::Run};
-  return &scan;
+extern "C" BAMBA_EXPORT const bamba::ops::CudaKernels* BambaCudaKernels_2() {
+  static const bamba::ops::CudaKernels kernels = {bamba::ops::ScanWorkspaceBytes, bamba::ops::Scan,
+                                                  bamba::ops::SwiGlu};
+  return &kernels;
 }

@@ -1,4 +1,4 @@
-#include "cuda_kernel.h"
+#include "cuda_scan_kernel.h"
 
 #include <memory>
 #include <stdexcept>
@@ -38,10 +38,10 @@ class Scratch {
 
 }  // namespace
 
-CudaKernel::CudaKernel(const OrtKernelInfo* info, DataType type)
-    : attributes_(ReadAttributes(info)), type_(type), scan_(LoadCudaScan()) {}
+CudaScanKernel::CudaScanKernel(const OrtKernelInfo* info, DataType type)
+    : attributes_(ReadAttributes(info)), type_(type), cuda_(LoadCudaKernels()) {}
 
-OrtStatusPtr CudaKernel::ComputeV2(OrtKernelContext* ort_context) const {
+OrtStatusPtr CudaScanKernel::ComputeV2(OrtKernelContext* ort_context) const {
   return Guard([&] {
     const Ort::KernelContext context(ort_context);
     Inputs inputs(context, attributes_, type_);
@@ -49,10 +49,10 @@ OrtStatusPtr CudaKernel::ComputeV2(OrtKernelContext* ort_context) const {
     const Ort::ConstMemoryInfo memory = context.GetInput(0).GetTensorMemoryInfo();
     const int device = memory.GetDeviceId();
     size_t bytes = 0;
-    Require(scan_.workspace_bytes(inputs.shape, device, bytes));
+    Require(cuda_.scan_workspace_bytes(inputs.shape, device, bytes));
     const Scratch workspace(ort_context, memory, bytes);
-    Require(scan_.run(inputs.shape, inputs.tensors, workspace.data(), device,
-                      context.GetGPUComputeStream()));
+    Require(cuda_.scan(inputs.shape, inputs.tensors, workspace.data(), device,
+                       context.GetGPUComputeStream()));
   });
 }
 
