@@ -6,6 +6,7 @@ using Bamba.Onnx.Exporter.Checkpoint;
 using Bamba.Onnx.Exporter.Companions;
 using Bamba.Onnx.Exporter.Lowering;
 using Bamba.Onnx.Exporter.Modules;
+using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Exporter.Weights;
 using Google.Protobuf;
 using TorchSharp;
@@ -51,6 +52,7 @@ public static class BambaExporter
         BambaConfig config = source?.Config ?? BambaConfig.Load(Path.Combine(checkpoint, ModelFiles.Config));
         using var module = new BambaForCausalLM(config, new BambaModuleOptions { Device = DeviceType.META });
         source?.RequireTensors(BambaTensors.Of(config));
+        QuantizationOptions? quantization = options.Quantization?.For(config);
 
         GraphOptions graphOptions = GraphOptionsOf(options);
         int contextLength = ContextLengthOf(options, config);
@@ -59,7 +61,7 @@ public static class BambaExporter
         foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
         {
             byte[] graph = BambaLowering
-                .Lower(module, profile, graphOptions, contextLength, Producer, weights)
+                .Lower(module, profile, graphOptions, contextLength, Producer, weights, quantization)
                 .ToByteArray();
             File.WriteAllBytes(staging.File(ModelFiles.Graph(profile)), graph);
         }
@@ -90,6 +92,7 @@ public static class BambaExporter
             Parameters = BambaTensors
                 .Of(config)
                 .Values.Sum(shape => shape.Aggregate(1L, (product, size) => product * size)),
+            Quantization = QuantizedOf(weights, written),
             Files = FilesOf(staging, written),
         };
         manifest.Save(staging.Path);
@@ -128,6 +131,19 @@ public static class BambaExporter
             );
         }
         return contextLength;
+    }
+
+    private static ImmutableArray<ManifestMatrix>? QuantizedOf(WeightPlan weights, WeightResult? written)
+    {
+        ImmutableArray<ManifestMatrix> matrices =
+        [
+            .. weights.QuantizedMatrices.Select(matrix => new ManifestMatrix(
+                matrix.Key,
+                matrix.Value,
+                written?.RelativeErrors[matrix.Key]
+            )),
+        ];
+        return matrices.IsEmpty ? null : matrices;
     }
 
     private static ImmutableArray<ManifestFile> FilesOf(StagingFolder staging, WeightResult? written)

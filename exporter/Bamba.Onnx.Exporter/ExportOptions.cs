@@ -1,4 +1,5 @@
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Quantization;
 
 namespace Bamba.Onnx.Exporter;
 
@@ -7,6 +8,9 @@ public sealed record ExportOptions
 {
     /// <summary>Element type of weights and activations; null for float32, which every provider runs.</summary>
     public ElementType? Dtype { get; init; }
+
+    /// <summary>Which matrices are stored in fewer bits; null for none.</summary>
+    public QuantizationOptions? Quantization { get; init; }
 
     /// <summary>Whether weights are written; without them the folder shows the graphs only.</summary>
     public bool Weights { get; init; } = true;

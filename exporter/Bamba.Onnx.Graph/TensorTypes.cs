@@ -17,6 +17,7 @@ public static class TensorTypes
             ElementType.BFloat16 => DataType.Bfloat16,
             ElementType.Int32 => DataType.Int32,
             ElementType.Int64 => DataType.Int64,
+            ElementType.UInt8 => DataType.Uint8,
             _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
         };
 

@@ -17,6 +17,9 @@ public enum ElementType
 
     /// <summary>Signed 64-bit integer.</summary>
     Int64,
+
+    /// <summary>Unsigned 8-bit integer: a byte of packed codes.</summary>
+    UInt8,
 }
 
 /// <summary>Sizes and names of <see cref="ElementType"/>.</summary>
@@ -30,10 +33,11 @@ public static class ElementTypes
             ElementType.Float16 or ElementType.BFloat16 => 2,
             ElementType.Float32 or ElementType.Int32 => 4,
             ElementType.Int64 => 8,
+            ElementType.UInt8 => 1,
             _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
         };
 
-    /// <summary>The name on the command line and in <c>bamba.json</c>: f32, f16, bf16, i32, i64.</summary>
+    /// <summary>The name on the command line and in <c>bamba.json</c>: f32, f16, bf16, i32, i64, u8.</summary>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="type"/> is not a defined value.</exception>
     public static string ShortName(this ElementType type) =>
         type switch
@@ -43,6 +47,7 @@ public static class ElementTypes
             ElementType.BFloat16 => "bf16",
             ElementType.Int32 => "i32",
             ElementType.Int64 => "i64",
+            ElementType.UInt8 => "u8",
             _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
         };
 
@@ -61,6 +66,7 @@ public static class ElementTypes
             "bf16" or "bfloat16" => ElementType.BFloat16,
             "i32" or "int32" => ElementType.Int32,
             "i64" or "int64" => ElementType.Int64,
+            "u8" or "uint8" => ElementType.UInt8,
             _ => null,
         };
         type = found.GetValueOrDefault();

@@ -27,6 +27,9 @@ public sealed record ModelManifest
     /// <summary>Parameters of the model, those of tied tensors once.</summary>
     public required long Parameters { get; init; }
 
+    /// <summary>The matrices that have fewer bits than the element type; absent where none has.</summary>
+    public ImmutableArray<ManifestMatrix>? Quantization { get; init; }
+
     /// <summary>The files whose damage would go unseen, with their sizes and hashes.</summary>
     public required ImmutableArray<ManifestFile> Files { get; init; }
 
@@ -116,6 +119,12 @@ public sealed record ManifestOptions
     public required int ContextLength { get; init; }
 }
 
+/// <summary>A quantized matrix of an export.</summary>
+/// <param name="Name">What it is called: a checkpoint tensor, or what several are called that are stored as one.</param>
+/// <param name="Format">Its bits, groups and zero points.</param>
+/// <param name="RelativeError">The root of its squared error over its squared values; null without weights.</param>
+public sealed record ManifestMatrix(string Name, WeightQuantization Format, double? RelativeError);
+
 /// <summary>A file of a model folder.</summary>
 /// <param name="Name">Its name in the folder.</param>
 /// <param name="Bytes">Its size.</param>
@@ -128,7 +137,12 @@ internal sealed record ManifestVersion([property: JsonRequired] int FormatVersio
     WriteIndented = true,
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(ElementTypeJsonConverter), typeof(LogitsPositionsJsonConverter)]
+    Converters = [
+        typeof(ElementTypeJsonConverter),
+        typeof(LogitsPositionsJsonConverter),
+        typeof(ZeroPointsJsonConverter),
+        typeof(QuantizationMethodJsonConverter),
+    ]
 )]
 [JsonSerializable(typeof(ModelManifest))]
 [JsonSerializable(typeof(ManifestVersion))]
@@ -147,3 +161,8 @@ internal sealed class ElementTypeJsonConverter : JsonConverter<ElementType>
 
 internal sealed class LogitsPositionsJsonConverter()
     : JsonStringEnumConverter<LogitsPositions>(JsonNamingPolicy.SnakeCaseLower);
+
+internal sealed class ZeroPointsJsonConverter() : JsonStringEnumConverter<ZeroPoints>(JsonNamingPolicy.SnakeCaseLower);
+
+internal sealed class QuantizationMethodJsonConverter()
+    : JsonStringEnumConverter<QuantizationMethod>(JsonNamingPolicy.SnakeCaseLower);

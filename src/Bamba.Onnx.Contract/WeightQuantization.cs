@@ -28,6 +28,13 @@ public sealed record WeightQuantization
     /// <summary>The largest code: 15 or 255.</summary>
     [JsonIgnore]
     public int LargestCode => (1 << Bits) - 1;
+
+    /// <summary>Bytes of a group's codes.</summary>
+    [JsonIgnore]
+    public int GroupBytes => GroupSize * Bits / 8;
+
+    /// <summary>Groups of a row, the last of which may be filled up.</summary>
+    public long GroupsOf(long columns) => (columns + GroupSize - 1) / GroupSize;
 }
 
 /// <summary>Zero points of quantized groups.</summary>

@@ -39,6 +39,61 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Matrices_of_few_bits_are_exported_as_asked_for_and_write_text()
+    {
+        CliRun export = await CliRun.Of([
+            "export",
+            TestData.TinyShakespeare,
+            "-o",
+            Target,
+            .. (string[])["--weights", "int4", "--group-size", "64", "--zero-points", "integer", "--method", "nearest"],
+            .. (string[])["--head", "int8", "--embedding", "float", "--keep", "*.o_proj.weight", "--keep", "*down*"],
+        ]);
+        Assert.Equal(0, export.ExitCode);
+        Assert.Contains("parameters as f32, 23 matrices in 4 and 8 bits with a mean relative error of", export.Error);
+        ModelManifest manifest = ModelManifest.Load(Target);
+        Dictionary<string, WeightQuantization> formats = Assert
+            .NotNull(manifest.Quantization)
+            .ToDictionary(matrix => matrix.Name, matrix => matrix.Format);
+        var expected = new WeightQuantization
+        {
+            Bits = 4,
+            GroupSize = 64,
+            ZeroPoints = ZeroPoints.Integer,
+            Method = QuantizationMethod.Nearest,
+        };
+        Assert.Equal(expected, formats["model.layers.0.mamba.in_proj.weight"]);
+        Assert.Equal(expected with { Bits = 8 }, formats["lm_head.weight"]);
+        Assert.DoesNotContain("model.embed_tokens.weight", formats.Keys);
+        Assert.DoesNotContain(formats.Keys, name => name.Contains("o_proj") || name.Contains("down_proj"));
+
+        CliRun run = await CliRun.Of("run", Target, "--prompt", "To be", "--max-tokens", "8", "--temperature", "0");
+        Assert.Equal(0, run.ExitCode);
+        Assert.StartsWith("To be", run.Out);
+    }
+
+    [Theory]
+    [InlineData("--group-size", "48", "'48'")]
+    [InlineData("--keep", "nothing", "such as lm_head.weight; found nothing")]
+    [InlineData("--zero-points", "float", "expected 4 bits with float zero points")]
+    public async Task Formats_that_make_no_sense_are_refused(string option, string value, string problem)
+    {
+        CliRun run = await CliRun.Of(
+            "export",
+            TestData.TinyShakespeare,
+            "-o",
+            Target,
+            "--weights",
+            "int8",
+            option,
+            value
+        );
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains(problem, run.Error);
+        Assert.False(Directory.Exists(Target));
+    }
+
+    [Fact]
     public async Task An_export_has_every_file_that_hosts_read()
     {
         CliRun run = await CliRun.Of("export", TestData.TinyShakespeare, "-o", Target);

@@ -1,5 +1,6 @@
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
+using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Testing;
 using Microsoft.ML.OnnxRuntime;
 
@@ -11,18 +12,32 @@ public sealed class PerplexityTests
     private const int Windows = 16;
     private const int WindowTokens = 512;
 
-    private static readonly Lazy<double> Float32 = new(() => Perplexity(ElementType.Float32));
+    private static readonly Lazy<double> Float32 = new(() => Perplexity(new ExportOptions()));
 
     [Fact]
     public void Float32_has_the_perplexity_that_Hugging_Face_measures() => Assert.InRange(Float32.Value, 45.90, 45.94);
 
     [Fact]
     public void Float16_is_within_half_a_percent() =>
-        Assert.InRange(Perplexity(ElementType.Float16) / Float32.Value, 0.995, 1.005);
+        Assert.InRange(Perplexity(new ExportOptions { Dtype = ElementType.Float16 }) / Float32.Value, 0.995, 1.005);
 
-    private static double Perplexity(ElementType dtype)
+    [Theory]
+    [InlineData(32)]
+    [InlineData(128)]
+    public void Int8_is_within_three_thousandths(int groupSize) =>
+        Assert.InRange(Int8(groupSize) / Float32.Value, 0.997, 1.003);
+
+    private static double Int8(int groupSize) =>
+        Perplexity(
+            new ExportOptions
+            {
+                Quantization = QuantizationOptions.Of(new WeightQuantization { Bits = 8, GroupSize = groupSize }),
+            }
+        );
+
+    private static double Perplexity(ExportOptions options)
     {
-        string model = ExportedModels.Of(TestData.TinyShakespeare, new ExportOptions { Dtype = dtype });
+        string model = ExportedModels.Of(TestData.TinyShakespeare, options);
         using var data = ReferenceData.OfTinyShakespeare();
         long[] tokens = data.Longs("validation.tokens");
         using var graph = new InferenceSession(Path.Combine(model, ModelFiles.Graph(GraphProfile.Portable)));

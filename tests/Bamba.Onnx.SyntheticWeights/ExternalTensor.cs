@@ -8,7 +8,7 @@ namespace Bamba.Onnx.SyntheticWeights;
 
 /// <summary>An initializer whose bytes lie in the weights file.</summary>
 /// <param name="Name">Its name in the graphs.</param>
-/// <param name="Type">Its element type, a floating point one.</param>
+/// <param name="Type">Its element type: floating point, or bytes of quantized codes.</param>
 /// <param name="Shape">Its sizes, outermost first.</param>
 /// <param name="Offset">Where its bytes start in the file.</param>
 /// <param name="Bytes">Its size, row-major without gaps.</param>
@@ -20,9 +20,17 @@ internal sealed record ExternalTensor(
     long Bytes
 )
 {
-    private static readonly ElementType[] Types = [ElementType.Float32, ElementType.Float16, ElementType.BFloat16];
+    private static readonly ElementType[] Types =
+    [
+        ElementType.Float32,
+        ElementType.Float16,
+        ElementType.BFloat16,
+        ElementType.UInt8,
+    ];
 
-    /// <summary>The tensors of all graphs of a model folder, each once, in the order of their bytes.</summary>
+    /// <summary>
+    /// The tensors of all graphs of a model folder in the order of their bytes, each once, even where it has several names.
+    /// </summary>
     /// <exception cref="BambaFormatException">A graph is damaged or contradicts another, or tensors overlap.</exception>
     public static ImmutableArray<ExternalTensor> OfFolder(string folder)
     {
@@ -46,7 +54,12 @@ internal sealed record ExternalTensor(
                 byName[tensor.Name] = tensor;
             }
         }
-        ImmutableArray<ExternalTensor> tensors = [.. byName.Values.OrderBy(tensor => tensor.Offset)];
+        ImmutableArray<ExternalTensor> tensors =
+        [
+            .. byName
+                .Values.DistinctBy(tensor => (tensor.Offset, tensor.Bytes, tensor.Type))
+                .OrderBy(tensor => tensor.Offset),
+        ];
         long end = 0;
         foreach (ExternalTensor tensor in tensors)
         {
@@ -66,7 +79,7 @@ internal sealed record ExternalTensor(
         {
             throw new BambaFormatException(
                 graph,
-                $"{proto.Name}: expected floating point, found type {proto.DataType}"
+                $"{proto.Name}: expected floating point or bytes, found type {proto.DataType}"
             );
         }
         long bytes = proto.Dims.Aggregate((long)type.SizeInBytes(), (product, size) => product * size);

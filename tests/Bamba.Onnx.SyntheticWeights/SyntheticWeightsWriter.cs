@@ -28,7 +28,7 @@ public static class SyntheticWeightsWriter
         BambaConfig config = BambaConfig.Load(Path.Combine(folder, ModelFiles.Config));
         ImmutableArray<ExternalTensor> tensors = ExternalTensor.OfFolder(folder);
         long bytes = tensors.Length == 0 ? 0 : tensors[^1].Offset + tensors[^1].Bytes;
-        var values = new WeightValues(config, seed, tensors);
+        var values = new WeightValues(config, seed, tensors, manifest.Quantization ?? []);
         ImmutableArray<WeightPiece> pieces = [.. tensors.SelectMany(WeightPiece.Of)];
 
         Task<string> hashing = hash ? Task.Run(() => HashOf(pieces, values)) : Task.FromResult("");

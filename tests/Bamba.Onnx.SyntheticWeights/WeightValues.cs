@@ -18,15 +18,24 @@ internal sealed class WeightValues
     private const double SpreadAroundOne = 0.1;
     private const double ConvDeviation = 0.3;
     private const double LargestDecay = 16;
+    private const string Scales = ".scales";
+    private const string ZeroPoints = ".zero_points";
 
     private readonly double deviation;
     private readonly ulong seed;
     private readonly float[] frequencies;
+    private readonly Dictionary<string, WeightQuantization> quantized;
     private readonly Dictionary<ElementType, byte[]> blocks = [];
 
     /// <summary>Draws the block for each element type that matrices have.</summary>
-    public WeightValues(BambaConfig config, ulong seed, IEnumerable<ExternalTensor> tensors)
+    public WeightValues(
+        BambaConfig config,
+        ulong seed,
+        IEnumerable<ExternalTensor> tensors,
+        IEnumerable<ManifestMatrix> quantized
+    )
     {
+        this.quantized = quantized.ToDictionary(matrix => matrix.Name, matrix => matrix.Format);
         deviation = config.InitializerRange;
         this.seed = seed;
         frequencies = config.Rope.InverseFrequencies();
@@ -38,7 +47,7 @@ internal sealed class WeightValues
         }
         foreach (ElementType type in tensors.Where(IsMatrix).Select(tensor => tensor.Type).Distinct())
         {
-            blocks.Add(type, Encode(normal, type));
+            blocks.Add(type, type == ElementType.UInt8 ? Bytes(random) : Encode(normal, type));
         }
     }
 
@@ -64,7 +73,8 @@ internal sealed class WeightValues
     }
 
     private static bool IsMatrix(ExternalTensor tensor) =>
-        tensor.Shape.Length == 2 && Ends(tensor.Name, ".weight") && !Ends(tensor.Name, ".conv1d.weight");
+        Ends(tensor.Name, ".codes")
+        || (tensor.Shape.Length == 2 && Ends(tensor.Name, ".weight") && !Ends(tensor.Name, ".conv1d.weight"));
 
     private static bool Ends(string name, string with) => name.EndsWith(with, StringComparison.Ordinal);
 
@@ -82,8 +92,27 @@ internal sealed class WeightValues
             var name when Ends(name, ".conv1d.weight") => _ => ConvDeviation * SeededValues.Normal(random),
             var name when Ends(name, "zero_bias") => _ => 0,
             var name when Ends(name, ".bias") => _ => deviation * SeededValues.Normal(random),
+            var name when Ends(name, Scales) => _ => deviation / CodeDeviation(FormatOf(name, Scales)),
+            var name when Ends(name, ZeroPoints) => _ => MiddleCodes(FormatOf(name, ZeroPoints), tensor.Type),
             _ => throw new BambaException($"{tensor.Name}: no rule says what its values are"),
         };
+    }
+
+    private WeightQuantization FormatOf(string name, string part) => quantized[name[..^part.Length]];
+
+    /// <summary>The deviation of codes that are all as likely.</summary>
+    private static double CodeDeviation(WeightQuantization format) =>
+        Math.Sqrt((Math.Pow(format.LargestCode + 1, 2) - 1) / 12);
+
+    /// <summary>The middle code, as often as an element holds it.</summary>
+    private static double MiddleCodes(WeightQuantization format, ElementType type) =>
+        type == ElementType.UInt8 && format.Bits == 4 ? format.MiddleCode * 0x11 : format.MiddleCode;
+
+    private static byte[] Bytes(Random random)
+    {
+        byte[] bytes = new byte[BlockElements];
+        random.NextBytes(bytes);
+        return bytes;
     }
 
     /// <summary>Position times inverse frequency, float32, as the exporter's tables have it.</summary>
@@ -97,6 +126,12 @@ internal sealed class WeightValues
         {
             case ElementType.Float32:
                 values.CopyTo(MemoryMarshal.Cast<byte, float>(bytes.AsSpan()));
+                break;
+            case ElementType.UInt8:
+                for (int i = 0; i < values.Length; i++)
+                {
+                    bytes[i] = (byte)values[i];
+                }
                 break;
             case ElementType.Float16:
                 Span<Half> halves = MemoryMarshal.Cast<byte, Half>(bytes.AsSpan());

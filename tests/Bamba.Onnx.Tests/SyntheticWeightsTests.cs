@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
+using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Graph.Proto;
 using Bamba.Onnx.Sessions;
 using Bamba.Onnx.SyntheticWeights;
@@ -13,12 +14,28 @@ namespace Bamba.Onnx.Tests;
 public sealed class SyntheticWeightsTests
 {
     [Theory]
-    [InlineData(ElementType.Float32)]
-    [InlineData(ElementType.Float16)]
-    public void A_model_with_random_weights_runs_and_its_logits_are_finite(ElementType dtype)
+    [InlineData(ElementType.Float32, null, ZeroPoints.None)]
+    [InlineData(ElementType.Float16, null, ZeroPoints.None)]
+    [InlineData(ElementType.Float32, 4, ZeroPoints.Integer)]
+    [InlineData(ElementType.Float32, 8, ZeroPoints.None)]
+    public void A_model_with_random_weights_runs_and_its_logits_are_finite(
+        ElementType dtype,
+        int? bits,
+        ZeroPoints zeroPoints
+    )
     {
         using var folder = new TemporaryFolder();
-        SyntheticWeightsWriter.Write(Export(folder, "model", dtype));
+        QuantizationOptions? quantization = bits is { } some
+            ? QuantizationOptions.Of(
+                new WeightQuantization
+                {
+                    Bits = some,
+                    GroupSize = 32,
+                    ZeroPoints = zeroPoints,
+                }
+            )
+            : null;
+        SyntheticWeightsWriter.Write(Export(folder, "model", dtype, quantization));
         using BambaRuntime runtime = BambaRuntime.Load(folder["model"]);
         using BambaSession session = runtime.CreateSession();
         session.Prefill(new[] { 1, 2, 3, 4, 5 });
@@ -128,9 +145,19 @@ public sealed class SyntheticWeightsTests
         Directory.Delete(folder, recursive: true);
     }
 
-    private static string Export(TemporaryFolder folder, string name, ElementType dtype = ElementType.Float32)
+    private static string Export(
+        TemporaryFolder folder,
+        string name,
+        ElementType dtype = ElementType.Float32,
+        QuantizationOptions? quantization = null
+    )
     {
-        var options = new ExportOptions { Dtype = dtype, Weights = false };
+        var options = new ExportOptions
+        {
+            Dtype = dtype,
+            Quantization = quantization,
+            Weights = false,
+        };
         BambaExporter.Export(TestData.TinyShakespeare, folder[name], options);
         return folder[name];
     }

@@ -1,5 +1,6 @@
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Modules;
+using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Exporter.Weights;
 using Bamba.Onnx.Graph;
 using Bamba.Onnx.Graph.Proto;
@@ -16,13 +17,15 @@ public static class BambaLowering
     /// <param name="contextLength">Positions that rotary tables get rows for.</param>
     /// <param name="producer">The program that writes the graph, and its version.</param>
     /// <param name="weights">Collects the tensors that the graph refers to; the graphs of a folder share one.</param>
+    /// <param name="quantization">Which matrices have fewer bits; null for none.</param>
     public static ModelProto Lower(
         BambaForCausalLM module,
         GraphProfile profile,
         GraphOptions options,
         int contextLength,
         (string Name, string Version) producer,
-        WeightPlan weights
+        WeightPlan weights,
+        QuantizationOptions? quantization = null
     )
     {
         ArgumentNullException.ThrowIfNull(module);
@@ -32,7 +35,7 @@ public static class BambaLowering
         var model = new ModelBuilder("bamba", producer, signature);
         CacheSpec? keys = signature.Caches.FirstOrDefault(cache => cache.Kind == CacheKind.Key);
         TokenDoor door = TokenDoor.Open(model.Nodes, profile, keys is null ? null : new Value(keys.Past.Name));
-        var context = new LoweringContext(module.Config, options, model, door, contextLength, weights);
+        var context = new LoweringContext(module.Config, options, quantization, model, door, contextLength, weights);
 
         Value hidden = ModelLowering.Lower(context, module.Model);
         CausalLMLowering.Lower(context, module, hidden, options.LogitsOf(profile));

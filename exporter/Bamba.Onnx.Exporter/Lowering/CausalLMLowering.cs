@@ -15,7 +15,7 @@ internal static class CausalLMLowering
             positions == LogitsPositions.Last
                 ? context.Door.OfLastToken(g, hidden, context.Config.HiddenSize)
                 : context.Door.InInputOrder(g, hidden);
-        Value logits = context.Config.TieWordEmbeddings ? TiedHead(context, module, kept) : Head(context, kept);
+        Value logits = Head(context, $"{module.Model.Path}.embed_tokens.weight", kept);
         g.NodeInto(
             "",
             "Cast",
@@ -25,25 +25,12 @@ internal static class CausalLMLowering
         );
     }
 
-    private static Value Head(LoweringContext context, Value hidden) =>
-        context.Nodes.MatMul(
-            hidden,
-            context.Matrix("lm_head.weight", ["lm_head.weight"], context.Config.VocabSize, context.Config.HiddenSize)
-        );
-
-    /// <summary>The embedding table stays as it is, stored once; Gemm multiplies by its transpose.</summary>
-    private static Value TiedHead(LoweringContext context, BambaForCausalLM module, Value hidden)
+    private static Value Head(LoweringContext context, string embeddings, Value hidden)
     {
-        NodeBuilder g = context.Nodes;
-        int hiddenSize = context.Config.HiddenSize;
-        Value embeddings = context.Parameter(
-            $"{module.Model.Path}.embed_tokens.weight",
-            context.Config.VocabSize,
-            hiddenSize
-        );
-        Value rows = g.Reshape(hidden, -1, hiddenSize);
-        Value logits = g.Node("Gemm", [rows, embeddings], NodeArgument.Int("transB", 1));
-        Value shape = g.Concat(0, g.Shape(hidden, 0, 2), g.Ints(context.Config.VocabSize));
-        return g.Reshape(logits, shape);
+        const string Name = "lm_head.weight";
+        (long, long) size = (context.Config.VocabSize, context.Config.HiddenSize);
+        return context.Config.TieWordEmbeddings
+            ? MatrixLowering.TiedProduct(context, Name, embeddings, size, hidden)
+            : MatrixLowering.Product(context, Name, [Name], size, hidden);
     }
 }

@@ -41,7 +41,13 @@ internal static class LinearLowering
         using IDisposable scope = g.Scope(name);
         long inputs = layers[0].Module.weight.shape[1];
         long outputs = layers.Sum(layer => layer.Module.weight.shape[0]);
-        Value product = g.MatMul(x, context.Matrix($"{parent}.{name}.weight", TensorsOf("weight"), outputs, inputs));
+        Value product = MatrixLowering.Product(
+            context,
+            $"{parent}.{name}.weight",
+            TensorsOf("weight"),
+            (outputs, inputs),
+            x
+        );
         return layers[0].Module.bias is null
             ? product
             : g.Add(product, context.Parameter($"{parent}.{name}.bias", TensorsOf("bias"), outputs));

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Exporter.Weights;
 using Bamba.Onnx.Graph;
 
@@ -9,6 +10,7 @@ namespace Bamba.Onnx.Exporter.Lowering;
 internal sealed class LoweringContext(
     BambaConfig config,
     GraphOptions options,
+    QuantizationOptions? quantization,
     ModelBuilder model,
     TokenDoor door,
     int contextLength,
@@ -31,6 +33,9 @@ internal sealed class LoweringContext(
 
     public NodeBuilder Nodes => model.Nodes;
 
+    /// <summary>The tensors of the weights file.</summary>
+    public WeightPlan Weights => weights;
+
     public TokenDoor Door => door;
 
     /// <summary>Positions that rotary tables have rows for.</summary>
@@ -38,6 +43,9 @@ internal sealed class LoweringContext(
 
     /// <summary>The position of every token of the call in its sequence, [batch, length] int64, made once.</summary>
     public Value Positions => positions ??= door.Positions(Nodes);
+
+    /// <summary>The bits and groups of matrices that are stored as one; null where they are of T.</summary>
+    public WeightQuantization? FormatOf(ImmutableArray<string> tensors) => quantization?.FormatOf(tensors);
 
     /// <summary>A parameter as it is, of T.</summary>
     public Value Parameter(string name, params ReadOnlySpan<long> shape) => Parameter(name, [name], shape);
@@ -73,16 +81,13 @@ internal sealed class LoweringContext(
         return Nodes.Node(Mamba2ChunkScanOp.Domain, name, inputs, outputs, attributes);
     }
 
+    /// <summary>An entry of the weights file under a name and with axes of its own.</summary>
+    public Value Reference(string name, WeightEntry entry, ReadOnlySpan<long> shape) =>
+        model.ExternalInitializer(name, entry.Type, shape, ModelFiles.Weights, entry.Offset, entry.Bytes);
+
     private Value Initializer(string name, ElementType type, ReadOnlySpan<long> shape, WeightSource source)
     {
         WeightEntry entry = weights.GetOrAdd(name, type, [.. shape], source);
-        return model.ExternalInitializer(
-            entry.Name,
-            entry.Type,
-            entry.Shape.AsSpan(),
-            ModelFiles.Weights,
-            entry.Offset,
-            entry.Bytes
-        );
+        return Reference(entry.Name, entry, entry.Shape.AsSpan());
     }
 }

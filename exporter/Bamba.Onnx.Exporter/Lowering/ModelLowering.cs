@@ -13,12 +13,13 @@ internal static class ModelLowering
     {
         NodeBuilder g = context.Nodes;
         using IDisposable scope = g.Scope("model");
-        Value embeddings = context.Parameter(
+        Value embedded = MatrixLowering.Rows(
+            context,
             $"{module.Path}.embed_tokens.weight",
-            context.Config.VocabSize,
-            context.Config.HiddenSize
+            (context.Config.VocabSize, context.Config.HiddenSize),
+            context.Door.InputIds
         );
-        var stream = new ResidualStream(g.Gather(embeddings, context.Door.InputIds));
+        var stream = new ResidualStream(embedded);
         foreach (BambaDecoderLayer layer in module.Layers)
         {
             DecoderLayerLowering.Lower(context, layer, stream);

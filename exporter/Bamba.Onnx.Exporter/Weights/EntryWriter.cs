@@ -10,11 +10,12 @@ namespace Bamba.Onnx.Exporter.Weights;
 /// Writes entries of a weights file one after the other, tile by tile through two buffers of its own. Every thread has its
 /// own writer; they share the file and the checkpoint.
 /// </summary>
-internal sealed class EntryWriter : IDisposable
+internal sealed partial class EntryWriter : IDisposable
 {
     private readonly CheckpointFolder checkpoint;
     private readonly SafeFileHandle file;
     private readonly SourceDigests digests;
+    private readonly QuantizationErrors errors;
     private readonly ProgressCounter progress;
     private readonly CancellationToken cancellation;
     private readonly int tileBytes;
@@ -24,6 +25,7 @@ internal sealed class EntryWriter : IDisposable
         CheckpointFolder checkpoint,
         SafeFileHandle file,
         SourceDigests digests,
+        QuantizationErrors errors,
         ProgressCounter progress,
         int tileBytes,
         CancellationToken cancellation
@@ -32,6 +34,7 @@ internal sealed class EntryWriter : IDisposable
         this.checkpoint = checkpoint;
         this.file = file;
         this.digests = digests;
+        this.errors = errors;
         this.progress = progress;
         this.tileBytes = tileBytes;
         this.cancellation = cancellation;
@@ -56,6 +59,12 @@ internal sealed class EntryWriter : IDisposable
                 break;
             case WeightSource.Generated generated:
                 WriteGenerated(entry, generated.Fill);
+                break;
+            case WeightSource.Quantized quantized:
+                WriteQuantized(entry, quantized.Rows);
+                break;
+            case WeightSource.Accompanied:
+                // Written with the codes.
                 break;
         }
     }

@@ -13,6 +13,7 @@ internal static class PlanCheck
         {
             WeightSource.Copy copy => copy.Tensors,
             WeightSource.Transpose transpose => transpose.Tensors,
+            WeightSource.Quantized quantized => quantized.Rows.Tensors,
             _ => [],
         };
 
@@ -30,9 +31,12 @@ internal static class PlanCheck
 
     private static string? Problem(CheckpointFolder checkpoint, WeightEntry entry, StreamLimits limits)
     {
-        if (entry.Source is WeightSource.Generated)
+        switch (entry.Source)
         {
-            return GeneratedProblem(entry, limits);
+            case WeightSource.Generated:
+                return GeneratedProblem(entry, limits);
+            case WeightSource.Accompanied:
+                return null;
         }
         var tensors = new List<CheckpointTensor>();
         foreach (string name in TensorsOf(entry.Source))
@@ -41,13 +45,20 @@ internal static class PlanCheck
             {
                 return $"{checkpoint.Path} has no tensor {name}";
             }
-            if (!ElementConversion.CanConvert(tensor.Type, entry.Type))
+            // Codes are chosen for float32 values.
+            ElementType type = entry.Source is WeightSource.Quantized ? ElementType.Float32 : entry.Type;
+            if (!ElementConversion.CanConvert(tensor.Type, type))
             {
-                return $"tensor {name} is {tensor.Type.ShortName()}, which does not convert to {entry.Type.ShortName()}";
+                return $"tensor {name} is {tensor.Type.ShortName()}, which does not convert to {type.ShortName()}";
             }
             tensors.Add(tensor);
         }
-        return entry.Source is WeightSource.Transpose ? TransposeProblem(entry, tensors) : CopyProblem(entry, tensors);
+        return entry.Source switch
+        {
+            WeightSource.Transpose => TransposeProblem(entry, tensors),
+            WeightSource.Quantized quantized => QuantizedProblem(quantized.Rows, tensors, limits),
+            _ => CopyProblem(entry, tensors),
+        };
     }
 
     private static string? GeneratedProblem(WeightEntry entry, StreamLimits limits)
@@ -86,5 +97,23 @@ internal static class PlanCheck
         }
         long rows = tensors.Sum(tensor => tensor.Shape[0]);
         return rows == entry.Shape[1] ? null : $"expected {entry.Shape[1]} rows to transpose, found {rows}";
+    }
+
+    private static string? QuantizedProblem(QuantizedRows rows, List<CheckpointTensor> tensors, StreamLimits limits)
+    {
+        foreach (CheckpointTensor tensor in tensors)
+        {
+            if (tensor.Shape.Length != 2 || tensor.Shape[1] != rows.Columns)
+            {
+                return $"expected tensor {tensor.Name} to be [rows, {rows.Columns}], found {TensorShape.Text(tensor.Shape)}";
+            }
+        }
+        int longest = limits.TileBytes / sizeof(float);
+        if (rows.Format.GroupsOf(rows.Columns) * rows.Format.GroupSize > longest)
+        {
+            return $"expected rows of at most {longest} columns to quantize, found {rows.Columns}";
+        }
+        long found = tensors.Sum(tensor => tensor.Shape[0]);
+        return found == rows.Scales.Shape[0] ? null : $"expected {rows.Scales.Shape[0]} rows, found {found}";
     }
 }

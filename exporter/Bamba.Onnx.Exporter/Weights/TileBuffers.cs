@@ -38,6 +38,9 @@ internal sealed class TileBuffers(int tileBytes) : IDisposable
         return converted;
     }
 
+    /// <summary>Room for what is made of a tile, which stays readable.</summary>
+    public Span<byte> Beside(ReadOnlySpan<byte> tile, int bytes) => Other(tile)[..bytes];
+
     /// <summary>The transpose of a tile.</summary>
     /// <param name="tile">[rows, columns], row-major, a tile of these buffers.</param>
     /// <param name="rows">Its rows.</param>
@@ -77,5 +80,5 @@ internal sealed class TileBuffers(int tileBytes) : IDisposable
             MemoryMarshal.Cast<byte, T>(destination)
         );
 
-    private Span<byte> Other(Span<byte> tile) => tile.Overlaps(first.Span) ? second.Span : first.Span;
+    private Span<byte> Other(ReadOnlySpan<byte> tile) => tile.Overlaps(first.Span) ? second.Span : first.Span;
 }

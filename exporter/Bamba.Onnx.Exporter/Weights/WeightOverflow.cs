@@ -31,11 +31,20 @@ internal static class WeightOverflow
             ElementType.Float32,
             out _
         );
-        return new BambaFormatException(
-            tensor.File,
-            $"tensor {tensor.Name}, element {Coordinates(tensor, element)}: {Describe(value, type)}"
-        );
+        return Error(tensor, element, value, type);
     }
+
+    /// <summary>The error for a value of a checkpoint tensor.</summary>
+    public static BambaFormatException Error(CheckpointTensor tensor, long element, float value, ElementType type) =>
+        At(tensor, element, Describe(value, type));
+
+    /// <summary>The error for a value that cannot be quantized.</summary>
+    public static BambaFormatException NoCode(CheckpointTensor tensor, long element, float value) =>
+        At(
+            tensor,
+            element,
+            string.Create(CultureInfo.InvariantCulture, $"expected a finite weight to quantize, found {value}")
+        );
 
     /// <summary>What is wrong with a value, and what to do.</summary>
     public static string Describe(float value, ElementType type)
@@ -47,6 +56,9 @@ internal static class WeightOverflow
             $"{value} does not fit {type.ShortName()}, whose largest value is {largest}; choose {remedy}"
         );
     }
+
+    private static BambaFormatException At(CheckpointTensor tensor, long element, string problem) =>
+        new(tensor.File, $"tensor {tensor.Name}, element {Coordinates(tensor, element)}: {problem}");
 
     private static string Coordinates(CheckpointTensor tensor, long element)
     {

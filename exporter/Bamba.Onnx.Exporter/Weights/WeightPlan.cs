@@ -34,9 +34,17 @@ public sealed class WeightPlan
 
     private readonly List<WeightEntry> entries = [];
     private readonly Dictionary<string, WeightEntry> byName = [];
+    private readonly Dictionary<string, QuantizedEntries> quantized = [];
 
     /// <summary>The entries, in the order of their bytes.</summary>
     public IReadOnlyList<WeightEntry> Entries => entries;
+
+    /// <summary>The matrices that are quantized, in order, by what they are called.</summary>
+    public IEnumerable<KeyValuePair<string, WeightQuantization>> QuantizedMatrices =>
+        entries
+            .Select(entry => entry.Source)
+            .OfType<WeightSource.Quantized>()
+            .Select(source => KeyValuePair.Create(source.Rows.Name, source.Rows.Format));
 
     /// <summary>The size of the file: the end of the last entry.</summary>
     public long FileBytes { get; private set; }
@@ -54,6 +62,48 @@ public sealed class WeightPlan
             );
         }
         return known ?? Add(name, type, shape, source);
+    }
+
+    /// <summary>
+    /// The parts of a quantized matrix, put at the end if there are none yet: NAME.scales, NAME.zero_points, NAME.codes.
+    /// </summary>
+    /// <param name="name">What the matrix is called.</param>
+    /// <param name="tensors">Checkpoint matrices of as many columns, one behind another along the rows.</param>
+    /// <param name="size">Rows and columns of all of them together.</param>
+    /// <param name="format">Bits, groups and zero points.</param>
+    /// <param name="scaleType">The element type of scales.</param>
+    internal QuantizedEntries Quantized(
+        string name,
+        ImmutableArray<string> tensors,
+        (long Rows, long Columns) size,
+        WeightQuantization format,
+        ElementType scaleType
+    )
+    {
+        if (quantized.TryGetValue(name, out QuantizedEntries? known))
+        {
+            return known;
+        }
+        long groups = format.GroupsOf(size.Columns);
+        WeightEntry scales = Add($"{name}.scales", scaleType, [size.Rows, groups], WeightSource.WithCodes);
+        WeightEntry? zeroPoints = format.ZeroPoints switch
+        {
+            ZeroPoints.Integer => Add(
+                $"{name}.zero_points",
+                ElementType.UInt8,
+                [size.Rows, ((groups * format.Bits) + 7) / 8],
+                WeightSource.WithCodes
+            ),
+            ZeroPoints.Float => Add($"{name}.zero_points", scaleType, [size.Rows, groups], WeightSource.WithCodes),
+            _ => null,
+        };
+        WeightEntry codes = Add(
+            $"{name}.codes",
+            ElementType.UInt8,
+            [size.Rows, groups * format.GroupBytes],
+            WeightSource.QuantizedFrom(new QuantizedRows(name, tensors, size.Columns, format, scales, zeroPoints))
+        );
+        return quantized[name] = new QuantizedEntries(codes, scales, zeroPoints);
     }
 
     /// <summary>Puts a tensor at the end.</summary>

@@ -20,7 +20,13 @@ public readonly record struct WeightProgress(WeightStage Stage, long BytesDone, 
 /// <param name="SourceSha256">The checkpoint's hash, lower-case hexadecimal: see <see cref="WeightStreamer"/>.</param>
 /// <param name="FileBytes">The size of the file.</param>
 /// <param name="FileSha256">The file's hash, lower-case hexadecimal.</param>
-public sealed record WeightResult(string SourceSha256, long FileBytes, string FileSha256);
+/// <param name="RelativeErrors">By quantized matrix, the root of its squared error over its squared values.</param>
+public sealed record WeightResult(
+    string SourceSha256,
+    long FileBytes,
+    string FileSha256,
+    IReadOnlyDictionary<string, double> RelativeErrors
+);
 
 /// <summary>Adds up what several threads have done, and reports it in order.</summary>
 internal sealed class ProgressCounter(IProgress<WeightProgress>? progress, WeightStage stage, long bytesTotal)

@@ -31,6 +31,12 @@ public abstract record WeightSource
         return new Generated(fill);
     }
 
+    /// <summary>The codes of quantized matrices, with whose making scales and zero points are written too.</summary>
+    internal static WeightSource QuantizedFrom(QuantizedRows rows) => new Quantized(rows);
+
+    /// <summary>Scales and zero points: whatever writes the codes writes them.</summary>
+    internal static WeightSource WithCodes { get; } = new Accompanied();
+
     private static ImmutableArray<string> Required(ImmutableArray<string> tensors) =>
         tensors.IsDefaultOrEmpty
             ? throw new ArgumentException("expected the names of checkpoint tensors, found none", nameof(tensors))
@@ -41,4 +47,8 @@ public abstract record WeightSource
     internal sealed record Transpose(ImmutableArray<string> Tensors) : WeightSource;
 
     internal sealed record Generated(FillRow Fill) : WeightSource;
+
+    internal sealed record Quantized(QuantizedRows Rows) : WeightSource;
+
+    internal sealed record Accompanied : WeightSource;
 }

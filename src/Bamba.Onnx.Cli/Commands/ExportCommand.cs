@@ -23,6 +23,7 @@ internal static class ExportCommand
             Required = true,
         };
         Option<ElementType> dtype = DtypeOption();
+        var quantization = new QuantizationArguments();
         var noWeights = new Option<bool>("--no-weights")
         {
             Description = "Write graphs and configuration only; config.json is then all that CHECKPOINT needs.",
@@ -53,6 +54,7 @@ internal static class ExportCommand
             hiddenStates,
             contextLength,
         };
+        quantization.AddTo(command);
         checkpoint.AddTo(command);
         output.CompleteFolders();
         command.SetAction(
@@ -61,6 +63,7 @@ internal static class ExportCommand
                 var options = new ExportOptions
                 {
                     Dtype = parsed.GetValue(dtype),
+                    Quantization = quantization.Read(parsed),
                     Weights = !parsed.GetValue(noWeights),
                     Logits = parsed.GetValue(logits) switch
                     {
@@ -77,7 +80,7 @@ internal static class ExportCommand
                 ModelManifest manifest = Run(console, source, target, options, cancellationToken);
                 console.Out.WriteLine(Path.GetFullPath(target));
                 console.Error.WriteLine(
-                    $"exported {manifest.Parameters:N0} parameters as {manifest.Options.Dtype.ShortName()}, {manifest.Files.Sum(file => file.Bytes):N0} bytes"
+                    $"exported {manifest.Parameters:N0} parameters as {manifest.Options.Dtype.ShortName()}{Quantized(manifest)}, {manifest.Files.Sum(file => file.Bytes):N0} bytes"
                 );
                 return ExitCode.Success;
             }
@@ -96,6 +99,19 @@ internal static class ExportCommand
     {
         using var progress = new ExportProgressDisplay(console);
         return BambaExporter.Export(checkpoint, target, options, progress, cancellationToken);
+    }
+
+    /// <summary>What to say of matrices with fewer bits: how many, of how many bits, and their mean error.</summary>
+    private static string Quantized(ModelManifest manifest)
+    {
+        if (manifest.Quantization is not { } matrices)
+        {
+            return "";
+        }
+        IEnumerable<int> bits = matrices.Select(matrix => matrix.Format.Bits).Distinct().Order();
+        double? error = matrices.Average(matrix => matrix.RelativeError);
+        string told = error is null ? "" : $" with a mean relative error of {error:P1}";
+        return $", {matrices.Length} matrices in {string.Join(" and ", bits)} bits{told}";
     }
 
     private static async Task<string> FolderOfAsync(

@@ -1,0 +1,94 @@
+using System.CommandLine;
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Quantization;
+
+namespace Bamba.Onnx.Cli.Commands;
+
+/// <summary>The options that say which matrices are stored in fewer bits, and how.</summary>
+internal sealed class QuantizationArguments
+{
+    private const string AsActivations = "float";
+
+    private readonly Option<string> weights = Bits(
+        "--weights",
+        "Bits of the matrices: those of --dtype (float), or codes of 8 or 4 bits in groups with a scale each.",
+        AsActivations
+    );
+    private readonly Option<string?> embedding = Bits<string?>("--embedding", "The same for the table of embeddings.");
+    private readonly Option<string?> head = Bits<string?>(
+        "--head",
+        "The same for the output head, where it is not tied."
+    );
+    private readonly Option<int> groupSize = new Option<int>("--group-size")
+    {
+        Description = "Weights of a row that share a scale.",
+        HelpName = "32|64|128",
+        DefaultValueFactory = _ => 128,
+    }.AcceptOnlyFromAmong("32", "64", "128");
+    private readonly Option<string> zeroPoints = new Option<string>("--zero-points")
+    {
+        Description =
+            "What stands for zero in a group: the middle code (none), a code of its own (integer), or a number as torchao has it (float).",
+        DefaultValueFactory = _ => "none",
+    }.AcceptOnlyFromAmong("none", "integer", "float");
+    private readonly Option<string> method = new Option<string>("--method")
+    {
+        Description = "Take scales from each group's extremes (nearest), or search for those of least error (search).",
+        DefaultValueFactory = _ => "search",
+    }.AcceptOnlyFromAmong("nearest", "search");
+    private readonly Option<string[]> keep = new("--keep")
+    {
+        Description = "Checkpoint tensors that stay as --dtype says, * for any characters; may be given again.",
+        HelpName = "NAME",
+        AllowMultipleArgumentsPerToken = false,
+        DefaultValueFactory = _ => [],
+    };
+
+    public void AddTo(Command command)
+    {
+        foreach (Option option in (Option[])[weights, groupSize, zeroPoints, method, embedding, head, keep])
+        {
+            command.Add(option);
+        }
+        keep.CompletionSources.Clear();
+    }
+
+    /// <summary>What was asked for; null where nothing is quantized.</summary>
+    public QuantizationOptions? Read(ParseResult parsed)
+    {
+        string matrices = parsed.GetRequiredValue(weights);
+        WeightQuantization? layers = FormatOf(parsed, matrices);
+        WeightQuantization? rows = FormatOf(parsed, parsed.GetValue(embedding) ?? matrices);
+        WeightQuantization? columns = FormatOf(parsed, parsed.GetValue(head) ?? matrices);
+        return layers is null && rows is null && columns is null
+            ? null
+            : new QuantizationOptions
+            {
+                Layers = layers,
+                Embedding = rows is null ? null : QuantizationOptions.ForLookup(rows),
+                Head = columns,
+                Keep = [.. parsed.GetRequiredValue(keep)],
+            };
+    }
+
+    private WeightQuantization? FormatOf(ParseResult parsed, string bits) =>
+        bits == AsActivations
+            ? null
+            : new WeightQuantization
+            {
+                Bits = bits == "int4" ? 4 : 8,
+                GroupSize = parsed.GetRequiredValue(groupSize),
+                ZeroPoints = Enum.Parse<ZeroPoints>(parsed.GetRequiredValue(zeroPoints), ignoreCase: true),
+                Method = Enum.Parse<QuantizationMethod>(parsed.GetRequiredValue(method), ignoreCase: true),
+            };
+
+    private static Option<string> Bits(string name, string description, string preset)
+    {
+        Option<string> option = Bits<string>(name, description);
+        option.DefaultValueFactory = _ => preset;
+        return option;
+    }
+
+    private static Option<T> Bits<T>(string name, string description) =>
+        new Option<T>(name) { Description = description }.AcceptOnlyFromAmong(AsActivations, "int8", "int4");
+}
