@@ -42,15 +42,21 @@ SANITIZERS = {"memcheck": 600, "initcheck": 600, "racecheck": 130}
 SANITIZER_SECONDS = 1800
 # Tokens of context of the 9B model that is measured.
 CONTEXT = 40960
-# What is measured of it, as arguments of "bamba-onnx bench".
+# How it is exported, and what is measured of it, as arguments of "bamba-onnx export" and of "bamba-onnx bench".
+INT4 = ["--dtype", "f16", "--weights", "int4", "--group-size"]
 BENCHMARKS = {
-    "f16": [
-        ["-p", "512,2048,8192", "-n", "128", "-b", "1", "-r", "5"],
-        ["-p", "2048", "-n", "0", "-b", "8", "-r", "3"],
-        ["-p", "0", "-n", "64", "-b", "16,64", "-r", "5"],
-        ["-p", "0", "-n", "64", "-b", "1", "-d", "16,32768", "-r", "5"],
-    ],
-    "bf16": [["-p", "2048", "-n", "128", "-b", "1", "-r", "3"]],
+    "f16": (
+        ["--dtype", "f16"],
+        [
+            ["-p", "512,2048,8192", "-n", "128", "-b", "1", "-r", "5"],
+            ["-p", "2048", "-n", "0", "-b", "8", "-r", "3"],
+            ["-p", "0", "-n", "64", "-b", "16,64", "-r", "5"],
+            ["-p", "0", "-n", "64", "-b", "1", "-d", "16,32768", "-r", "5"],
+        ],
+    ),
+    "bf16": (["--dtype", "bf16"], [["-p", "2048", "-n", "128", "-b", "1", "-r", "3"]]),
+    "int4-g128": ([*INT4, "128"], [["-p", "512,8192", "-n", "128", "-b", "1", "-r", "5"]]),
+    "int4-g32": ([*INT4, "32"], [["-p", "2048", "-n", "128", "-b", "1", "-r", "5"]]),
 }
 
 
@@ -88,9 +94,9 @@ def prepare(folder, package):
     export = [folder / "command" / "bamba-onnx", "export"]
     for checkpoint, dtype, name in models():
         command(*export, checkpoint, "-o", folder / "models" / name, "--dtype", dtype)
-    for dtype in ("f16", "bf16"):
-        target = folder / "models" / f"bamba-9b-{dtype}"
-        command(*export, BAMBA_9B, "-o", target, "--dtype", dtype, "--no-weights", "--context-length", str(CONTEXT))
+    for weights, (options, _) in BENCHMARKS.items():
+        target = folder / "models" / f"bamba-9b-{weights}"
+        command(*export, BAMBA_9B, "-o", target, *options, "--no-weights", "--context-length", str(CONTEXT))
     # What the GPU machine does not need: the exporter's libtorch, symbols, and the model for "run".
     for pattern in ("libtorch*", "libLibTorchSharp*", "libc10*", "libgomp*", "*.pdb", "*.xml", "libmscord*"):
         for path in (folder / "command").glob(pattern):
@@ -187,21 +193,21 @@ def benchmark(folder):
     """A model of Bamba-9B's shape: random weights are written once, beside the graphs."""
     library = BUILD / "ops" / "libbamba_ops.so"
     results = []
-    for dtype, benchmarks in BENCHMARKS.items():
-        model = folder / "models" / f"bamba-9b-{dtype}"
+    for weights, (_, benchmarks) in BENCHMARKS.items():
+        model = folder / "models" / f"bamba-9b-{weights}"
         if not (model / "model.onnx.data").exists():
             command(folder / "command" / "synthetic-weights", model, "--no-hash")
         for arguments in benchmarks:
             bench = [folder / "command" / "bamba-onnx", "bench", model, "--device", "cuda", "--ops", library]
             run = subprocess.run([*bench, *arguments, "-o", "json"], text=True, stdout=subprocess.PIPE)
             if run.returncode != 0:
-                results.append({"dtype": dtype, "arguments": arguments, "failed": 1})
+                results.append({"weights": weights, "arguments": arguments, "failed": 1})
                 continue
             kept = ["test", "batch", "dtype", "scan", "step_mode", "load_ms", "avg_ts", "stddev_ts", "bandwidth_share"]
             kept += ["device_copy_bytes_per_second", "state_bytes_per_sequence", "kv_bytes_per_token"]
             for test in json.loads(run.stdout):
                 samples = sorted(test["samples_ts"])
-                result = {"median_ts": samples[len(samples) // 2], "runs": len(samples)}
+                result = {"weights": weights, "median_ts": samples[len(samples) // 2], "runs": len(samples)}
                 results.append(result | {key: test[key] for key in kept if key in test})
                 print(json.dumps(results[-1]), flush=True)
         (model / "model.onnx.data").unlink(missing_ok=True)

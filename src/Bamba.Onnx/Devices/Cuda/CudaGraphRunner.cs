@@ -8,15 +8,20 @@ namespace Bamba.Onnx.Devices.Cuda;
 /// <summary>
 /// Runs a session's calls on an NVIDIA device. Its first step of one token a row runs as it is, which warms up whatever ONNX
 /// Runtime allocates for that shape; the second is recorded and from then on replayed, at the addresses that a session's
-/// buffers keep. Recording runs nothing, so that states which are updated in place advance once a step.
+/// buffers keep. Recording runs nothing, so that states which are updated in place advance once a step. A recording may still
+/// need memory that no step needed before, since ONNX Runtime cuts its pieces differently each time; it is tried again after
+/// another step, and given up after a few.
 /// </summary>
 internal sealed class CudaGraphRunner : GraphRunner
 {
+    private const int MostRecordings = 4;
+
     private readonly CudaDevice device;
     private readonly RowBinding allRows;
     private CudaGraph? step;
     private CudaGraph? recorded;
     private string? refusal;
+    private int recordings;
 
     /// <param name="graph">ONNX Runtime's session.</param>
     /// <param name="device">The device, whose stream is the session's.</param>
@@ -74,7 +79,7 @@ internal sealed class CudaGraphRunner : GraphRunner
     }
 
     /// <summary>Records a step of all rows and what is to follow it. The caller holds the device's queue.</summary>
-    /// <returns>Null where that cannot be done: steps then go on kernel by kernel, which gives the same.</returns>
+    /// <returns>Null where that cannot be done, or not yet: the step then runs kernel by kernel, which gives the same.</returns>
     public CudaGraph? TryRecordStep(Action? then = null)
     {
         if (refusal is not null)
@@ -94,7 +99,8 @@ internal sealed class CudaGraphRunner : GraphRunner
         }
         catch (Exception e) when (e is BambaException or OnnxRuntimeException && !Options.Terminate)
         {
-            refusal = e.Message;
+            recordings++;
+            refusal = recordings < MostRecordings ? null : e.Message.Trim();
             CudaRuntime.ForgetLastError();
             return null;
         }
