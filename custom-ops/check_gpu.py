@@ -38,7 +38,7 @@ PARTS = ["times", "kernels", "sanitizers", "tests", "models", "bench"]
 # What decides what runs on a GPU. The test command computes the same hash (GpuCheckTests.cs).
 SOURCES = ["kernels/*.h", "kernels/cuda/*", "ops/cuda_*"]
 # compute-sanitizer's tools, with the most tokens of a row of the table that runs under each: they are slow.
-SANITIZERS = {"memcheck": 600, "initcheck": 600, "racecheck": 130}
+SANITIZERS = {"memcheck": 64, "initcheck": 64, "racecheck": 64}
 SANITIZER_SECONDS = 1800
 # Tokens of context of the 9B model that is measured.
 CONTEXT = 40960

@@ -65,6 +65,11 @@ public static class BambaExporter
                 .ToByteArray();
             File.WriteAllBytes(staging.File(ModelFiles.Graph(profile)), graph);
         }
+        if (source is not null && quantization is { NeedsActivations: true })
+        {
+            progress?.Report(new ExportProgress(ExportStage.Calibrating, 0, 0));
+            weights.MeanSquares = ActivationStatistics.Measure(source, WindowsOf(options), cancellationToken);
+        }
         WeightResult? written = source is null
             ? null
             : WeightStreamer.Write(
@@ -132,6 +137,15 @@ public static class BambaExporter
         }
         return contextLength;
     }
+
+    private static IReadOnlyList<int[]> WindowsOf(ExportOptions options) =>
+        options.CalibrationTokens is [{ Length: > 0 } first, ..] windows
+        && windows.All(window => window.Length == first.Length)
+            ? windows
+            : throw new ArgumentException(
+                "expected windows of tokens, all as long, to see activations on",
+                nameof(options)
+            );
 
     private static ImmutableArray<ManifestMatrix>? QuantizedOf(WeightPlan weights, WeightResult? written)
     {

@@ -12,6 +12,11 @@ public sealed record ExportOptions
     /// <summary>Which matrices are stored in fewer bits; null for none.</summary>
     public QuantizationOptions? Quantization { get; init; }
 
+    /// <summary>
+    /// Text to measure activations on, for <see cref="QuantizationMethod.Activation"/>: windows of as many tokens each.
+    /// </summary>
+    public IReadOnlyList<int[]>? CalibrationTokens { get; init; }
+
     /// <summary>Whether weights are written; without them the folder shows the graphs only.</summary>
     public bool Weights { get; init; } = true;
 
@@ -36,6 +41,9 @@ public enum ExportStage
 {
     /// <summary>Reading the checkpoint's headers and building graphs.</summary>
     Building,
+
+    /// <summary>Running text through the layers, to see how large their inputs are.</summary>
+    Calibrating,
 
     /// <summary>Converting and writing weights.</summary>
     Writing,

@@ -72,6 +72,42 @@ public sealed class ExportCommandTests : IDisposable
         Assert.StartsWith("To be", run.Out);
     }
 
+    [Fact]
+    public async Task Matrices_are_quantized_by_the_activations_of_a_text()
+    {
+        string text = Path.Combine(folder, "text.txt");
+        await File.WriteAllTextAsync(
+            text,
+            string.Concat(Enumerable.Repeat("To be, or not to be, that is the question.\n", 100)),
+            TestContext.Current.CancellationToken
+        );
+        string[] activation =
+        [
+            "export",
+            TestData.TinyShakespeare,
+            "-o",
+            Target,
+            "--weights",
+            "int4",
+            "--method",
+            "activation",
+        ];
+        CliRun export = await CliRun.Of([.. activation, "--calibration", text]);
+        Assert.Equal(0, export.ExitCode);
+        Assert.All(
+            Assert.NotNull(ModelManifest.Load(Target).Quantization),
+            matrix => Assert.Equal(QuantizationMethod.Activation, matrix.Format.Method)
+        );
+
+        CliRun without = await CliRun.Of(activation);
+        Assert.Equal(2, without.ExitCode);
+        Assert.Contains("expected a text with --method activation", without.Error);
+        await File.WriteAllTextAsync(text, "Too short.", TestContext.Current.CancellationToken);
+        CliRun shortText = await CliRun.Of([.. activation, "--calibration", text]);
+        Assert.Equal(2, shortText.ExitCode);
+        Assert.Contains("expected a text of at least 512 tokens", shortText.Error);
+    }
+
     [Theory]
     [InlineData("--group-size", "48", "'48'")]
     [InlineData("--keep", "nothing", "such as lm_head.weight; found nothing")]

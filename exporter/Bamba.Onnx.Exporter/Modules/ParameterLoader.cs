@@ -42,6 +42,31 @@ internal static class ParameterLoader
         }
     }
 
+    /// <summary>Fills the parameters of a part of a model.</summary>
+    /// <param name="module">The part.</param>
+    /// <param name="path">Where it is in the checkpoint.</param>
+    /// <param name="checkpoint">A checkpoint whose tensors suit its configuration.</param>
+    public static void Load(nn.Module module, string path, CheckpointFolder checkpoint)
+    {
+        using IDisposable noGradients = no_grad();
+        foreach ((string name, Parameter parameter) in module.named_parameters())
+        {
+            CheckpointTensor tensor = checkpoint.Tensors[$"{path}.{name}"];
+            Copy(ScalarTypeOf(tensor.Type), parameter, (start, slab) => checkpoint.Read(tensor.Name, start, slab));
+        }
+    }
+
+    /// <summary>TorchSharp's name of a floating point type.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is none.</exception>
+    public static ScalarType ScalarTypeOf(ElementType type) =>
+        type switch
+        {
+            ElementType.Float32 => ScalarType.Float32,
+            ElementType.Float16 => ScalarType.Float16,
+            ElementType.BFloat16 => ScalarType.BFloat16,
+            _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
+        };
+
     /// <summary>What some writers store although it follows from the rest: a tied head, rotary frequencies.</summary>
     private static bool IsRedundant(BambaForCausalLM model, string name) =>
         (model.LmHead is null && name == "lm_head.weight")
@@ -49,25 +74,29 @@ internal static class ParameterLoader
 
     private static void Copy(SafetensorsFile file, SafetensorsTensor tensor, Parameter parameter)
     {
-        using DisposeScope scope = NewDisposeScope();
-        ScalarType type = tensor.Type switch
+        if (tensor.Type is not (ElementType.Float32 or ElementType.Float16 or ElementType.BFloat16))
         {
-            ElementType.Float32 => ScalarType.Float32,
-            ElementType.Float16 => ScalarType.Float16,
-            ElementType.BFloat16 => ScalarType.BFloat16,
-            _ => throw new BambaFormatException(
+            throw new BambaFormatException(
                 file.Path,
                 $"tensor {tensor.Name}: expected floating point, found {tensor.Type.ShortName()}"
-            ),
-        };
+            );
+        }
+        Copy(ScalarTypeOf(tensor.Type), parameter, (start, slab) => file.Read(tensor, start, slab));
+    }
+
+    /// <summary>Fills a parameter with elements of a type, which <paramref name="read"/> gives from a byte on.</summary>
+    private static void Copy(ScalarType type, Parameter parameter, ReadBytes read)
+    {
+        using DisposeScope scope = NewDisposeScope();
         Tensor flat = parameter.view(-1);
-        int elementBytes = tensor.Type.SizeInBytes();
         for (long start = 0; start < flat.shape[0]; start += SlabElements)
         {
             using DisposeScope slabScope = NewDisposeScope();
             Tensor slab = empty(Math.Min(SlabElements, flat.shape[0] - start), type);
-            file.Read(tensor, start * elementBytes, slab.bytes);
+            read(start * slab.element_size(), slab.bytes);
             flat.narrow(0, start, slab.shape[0]).copy_(slab);
         }
     }
+
+    private delegate void ReadBytes(long byteOffset, Span<byte> destination);
 }

@@ -45,6 +45,12 @@ public sealed record QuantizationOptions
         return format.ZeroPoints == ZeroPoints.Float ? format with { ZeroPoints = ZeroPoints.Integer } : format;
     }
 
+    /// <summary>Whether any format asks for what text does in the model.</summary>
+    internal bool NeedsActivations =>
+        ((WeightQuantization?[])[Layers, Embedding, Head]).Any(format =>
+            format?.Method == QuantizationMethod.Activation
+        );
+
     /// <summary>The format of checkpoint matrices that are stored as one; null where they stay as they are.</summary>
     internal WeightQuantization? FormatOf(ImmutableArray<string> tensors)
     {

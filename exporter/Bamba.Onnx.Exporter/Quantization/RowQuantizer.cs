@@ -16,6 +16,7 @@ internal sealed class RowQuantizer
     private readonly WeightQuantization format;
     private readonly ElementType scaleType;
     private readonly int columns;
+    private readonly float[]? channels;
     private readonly GridChoice choice;
     private readonly float[] values;
     private readonly float[] importance;
@@ -25,8 +26,10 @@ internal sealed class RowQuantizer
     /// <param name="format">Bits, groups and zero points.</param>
     /// <param name="scaleType">The element type of scales, and of float zero points.</param>
     /// <param name="columns">Weights of a row.</param>
-    public RowQuantizer(WeightQuantization format, ElementType scaleType, int columns)
+    /// <param name="channels">[columns], what the squared error of each counts; null where all count the same.</param>
+    public RowQuantizer(WeightQuantization format, ElementType scaleType, int columns, float[]? channels = null)
     {
+        this.channels = channels;
         this.format = format;
         this.scaleType = scaleType;
         this.columns = columns;
@@ -58,14 +61,12 @@ internal sealed class RowQuantizer
 
     /// <summary>Quantizes a row.</summary>
     /// <param name="row">[columns], finite and within what <c>scaleType</c> holds.</param>
-    /// <param name="channels">[columns], what the squared error of each counts; empty where all count the same.</param>
     /// <param name="rowCodes">[<see cref="CodeBytes"/>].</param>
     /// <param name="scales">[<see cref="ScaleBytes"/>].</param>
     /// <param name="zeroPoints">[<see cref="ZeroPointBytes"/>].</param>
     /// <returns>How far the row's stored values are from it, all counting the same.</returns>
     public QuantizationError Quantize(
         ReadOnlySpan<float> row,
-        ReadOnlySpan<float> channels,
         Span<byte> rowCodes,
         Span<byte> scales,
         Span<byte> zeroPoints
@@ -75,7 +76,7 @@ internal sealed class RowQuantizer
         var error = new QuantizationError();
         for (int group = 0; group < Groups; group++)
         {
-            LoadGroup(row, channels, group);
+            LoadGroup(row, group);
             Grid grid = choice.Of(new GroupValues(values, importance));
             scaleType.Store(scales, group, grid.Scale);
             StoreZeroPoint(zeroPoints, group, grid.Zero);
@@ -106,7 +107,7 @@ internal sealed class RowQuantizer
         }
     }
 
-    private void LoadGroup(ReadOnlySpan<float> row, ReadOnlySpan<float> channels, int group)
+    private void LoadGroup(ReadOnlySpan<float> row, int group)
     {
         int first = group * format.GroupSize;
         int count = Math.Min(format.GroupSize, columns - first);
@@ -114,7 +115,7 @@ internal sealed class RowQuantizer
         values.AsSpan(count).Clear();
         present.AsSpan(0, count).Fill(1);
         present.AsSpan(count).Clear();
-        (channels.IsEmpty ? present.AsSpan(0, count) : channels.Slice(first, count)).CopyTo(importance);
+        (channels is null ? present.AsSpan(0, count) : channels.AsSpan(first, count)).CopyTo(importance);
         importance.AsSpan(count).Clear();
     }
 

@@ -12,7 +12,7 @@ internal sealed partial class EntryWriter
     private void WriteQuantized(WeightEntry codes, QuantizedRows rows)
     {
         int columns = (int)rows.Columns;
-        var quantizer = new RowQuantizer(rows.Format, rows.Scales.Type, columns);
+        var quantizer = new RowQuantizer(rows.Format, rows.Scales.Type, columns, quantization.ChannelsOf(rows));
         var error = new QuantizationError();
         // What becomes of a row, filled up to whole groups, takes less than the row.
         int tileRows = tileBytes / (quantizer.Groups * rows.Format.GroupSize * sizeof(float));
@@ -37,7 +37,7 @@ internal sealed partial class EntryWriter
             digest?.Complete();
             rowsBefore += tensor.Shape[0];
         }
-        errors.Add(rows.Name, error);
+        quantization.Add(rows, error);
     }
 
     private QuantizationError WriteQuantizedTile(
@@ -68,7 +68,6 @@ internal sealed partial class EntryWriter
         {
             error += quantizer.Quantize(
                 values.Slice(i * columns, columns),
-                [],
                 codes.Row(codesRoom, i),
                 scales.Row(scalesRoom, i),
                 zeroPoints is { } part ? part.Row(zeroPointsRoom, i) : []

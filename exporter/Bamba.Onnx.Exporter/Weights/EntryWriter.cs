@@ -15,7 +15,7 @@ internal sealed partial class EntryWriter : IDisposable
     private readonly CheckpointFolder checkpoint;
     private readonly SafeFileHandle file;
     private readonly SourceDigests digests;
-    private readonly QuantizationErrors errors;
+    private readonly QuantizationRun quantization;
     private readonly ProgressCounter progress;
     private readonly CancellationToken cancellation;
     private readonly int tileBytes;
@@ -25,7 +25,7 @@ internal sealed partial class EntryWriter : IDisposable
         CheckpointFolder checkpoint,
         SafeFileHandle file,
         SourceDigests digests,
-        QuantizationErrors errors,
+        QuantizationRun quantization,
         ProgressCounter progress,
         int tileBytes,
         CancellationToken cancellation
@@ -34,7 +34,7 @@ internal sealed partial class EntryWriter : IDisposable
         this.checkpoint = checkpoint;
         this.file = file;
         this.digests = digests;
-        this.errors = errors;
+        this.quantization = quantization;
         this.progress = progress;
         this.tileBytes = tileBytes;
         this.cancellation = cancellation;

@@ -46,6 +46,12 @@ public sealed class WeightPlan
             .OfType<WeightSource.Quantized>()
             .Select(source => KeyValuePair.Create(source.Rows.Name, source.Rows.Format));
 
+    /// <summary>
+    /// By the name of a linear layer's weight, the mean square of each of its input channels: what matrices are quantized by that
+    /// ask for activations. Empty where that is not known.
+    /// </summary>
+    public IReadOnlyDictionary<string, float[]> MeanSquares { get; set; } = new Dictionary<string, float[]>();
+
     /// <summary>The size of the file: the end of the last entry.</summary>
     public long FileBytes { get; private set; }
 

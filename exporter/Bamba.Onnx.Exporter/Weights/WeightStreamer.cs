@@ -55,17 +55,17 @@ public static class WeightStreamer
 
         using SafeFileHandle file = PreallocatedFile.Create(path, FileMode.CreateNew, plan.FileBytes);
         var digests = new SourceDigests(checkpoint);
-        var errors = new QuantizationErrors();
+        var quantization = new QuantizationRun(plan.MeanSquares);
         var written = new ProgressCounter(progress, WeightStage.Writing, plan.Entries.Sum(entry => entry.Bytes));
         RunOnThreads(
             limits.Threads,
             Jobs(checkpoint, plan),
-            token => new EntryWriter(checkpoint, file, digests, errors, written, limits.TileBytes, token),
+            token => new EntryWriter(checkpoint, file, digests, quantization, written, limits.TileBytes, token),
             cancellation
         );
         var hashed = new ProgressCounter(progress, WeightStage.Hashing, plan.FileBytes);
         string fileHash = HashWhileFlushing(file, plan.FileBytes, limits.TileBytes, hashed, cancellation);
-        return new WeightResult(digests.Combine(), plan.FileBytes, fileHash, errors.Relative());
+        return new WeightResult(digests.Combine(), plan.FileBytes, fileHash, quantization.RelativeErrors());
     }
 
     /// <summary>One job for each entry and for each tensor that no entry reads, the largest first so that threads end together.</summary>

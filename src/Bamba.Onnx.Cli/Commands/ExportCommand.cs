@@ -77,6 +77,7 @@ internal static class ExportCommand
                 string target = parsed.GetRequiredValue(output);
                 string source = await FolderOfAsync(console, checkpoint.Read(parsed), options, cancellationToken)
                     .ConfigureAwait(false);
+                options = options with { CalibrationTokens = quantization.ReadCalibration(parsed, source) };
                 ModelManifest manifest = Run(console, source, target, options, cancellationToken);
                 console.Out.WriteLine(Path.GetFullPath(target));
                 console.Error.WriteLine(

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Quantization;
+using Bamba.Onnx.Text;
 
 namespace Bamba.Onnx.Cli.Commands;
 
@@ -8,6 +9,10 @@ namespace Bamba.Onnx.Cli.Commands;
 internal sealed class QuantizationArguments
 {
     private const string AsActivations = "float";
+
+    // As much text as AWQ's and GPTQ's authors took, in shorter windows.
+    private const int WindowTokens = 512;
+    private const int MostWindows = 32;
 
     private readonly Option<string> weights = Bits(
         "--weights",
@@ -33,9 +38,15 @@ internal sealed class QuantizationArguments
     }.AcceptOnlyFromAmong("none", "integer", "float");
     private readonly Option<string> method = new Option<string>("--method")
     {
-        Description = "Take scales from each group's extremes (nearest), or search for those of least error (search).",
+        Description =
+            "Take scales from each group's extremes (nearest), search for those of least error (search), or of least error where --calibration's text makes inputs large (activation).",
         DefaultValueFactory = _ => "search",
-    }.AcceptOnlyFromAmong("nearest", "search");
+    }.AcceptOnlyFromAmong("nearest", "search", "activation");
+    private readonly Option<string?> calibration = new("--calibration")
+    {
+        Description = "With --method activation: text such as the model will read, some pages of it.",
+        HelpName = "FILE",
+    };
     private readonly Option<string[]> keep = new("--keep")
     {
         Description = "Checkpoint tensors that stay as --dtype says, * for any characters; may be given again.",
@@ -46,11 +57,40 @@ internal sealed class QuantizationArguments
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[weights, groupSize, zeroPoints, method, embedding, head, keep])
+        foreach (
+            Option option in (Option[])[weights, groupSize, zeroPoints, method, calibration, embedding, head, keep]
+        )
         {
             command.Add(option);
         }
         keep.CompletionSources.Clear();
+        command.Validators.Add(result =>
+        {
+            bool activation = result.GetValue(method) == "activation" && result.GetValue(weights) != AsActivations;
+            if (activation != (result.GetValue(calibration) is not null))
+            {
+                result.AddError("--calibration: expected a text with --method activation, and only then");
+            }
+        });
+    }
+
+    /// <summary>The text to measure activations on, as windows of tokens; null where none is needed.</summary>
+    /// <param name="parsed">What was given.</param>
+    /// <param name="checkpoint">The checkpoint's folder, which has the tokenizer.</param>
+    /// <exception cref="BambaException">The text is shorter than one window.</exception>
+    public IReadOnlyList<int[]>? ReadCalibration(ParseResult parsed, string checkpoint)
+    {
+        if (parsed.GetValue(calibration) is not { } path)
+        {
+            return null;
+        }
+        int[] tokens = BambaTokenizer.Load(checkpoint).Encode(File.ReadAllText(path));
+        int windows = Math.Min(tokens.Length / WindowTokens, MostWindows);
+        return windows > 0
+            ? [.. tokens.Chunk(WindowTokens).Take(windows)]
+            : throw new BambaException(
+                $"{path}: expected a text of at least {WindowTokens} tokens to see activations on, found {tokens.Length}"
+            );
     }
 
     /// <summary>What was asked for; null where nothing is quantized.</summary>

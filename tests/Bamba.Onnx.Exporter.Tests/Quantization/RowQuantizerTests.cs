@@ -214,12 +214,12 @@ internal sealed class QuantizedRow
     public QuantizedRow(WeightQuantization format, ElementType scaleType, float[] source, float[]? channels = null)
     {
         Source = source;
-        var quantizer = new RowQuantizer(format, scaleType, source.Length);
+        var quantizer = new RowQuantizer(format, scaleType, source.Length, channels);
         Codes = new byte[quantizer.CodeBytes];
         byte[] scales = new byte[quantizer.ScaleBytes];
         byte[] zeroPoints = new byte[quantizer.ZeroPointBytes];
         Values = new float[source.Length];
-        Error = quantizer.Quantize(source, channels, Codes, scales, zeroPoints);
+        Error = quantizer.Quantize(source, Codes, scales, zeroPoints);
         quantizer.Dequantize(Codes, scales, zeroPoints, Values);
         if (scaleType == ElementType.Float32)
         {
