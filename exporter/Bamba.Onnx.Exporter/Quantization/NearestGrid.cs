@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.Intrinsics;
 using Bamba.Onnx.Contract;
 
 namespace Bamba.Onnx.Exporter.Quantization;
@@ -42,7 +43,7 @@ internal sealed class NearestGrid(WeightQuantization format, ElementType scaleTy
         {
             float least = Math.Min(group.Least, 0);
             float scale = Rounded((Math.Max(group.Greatest, 0) - least) / format.LargestCode);
-            return new CodeGrid(scale, ZeroCode(least, scale));
+            return new CodeGrid(scale, ToCodes(Vector256.Create(-least / scale))[0]);
         }
 
         // choose_qparams_affine_tinygemm in torchao's quant_primitives.py, which is what its int4 weight-only configuration
@@ -74,8 +75,9 @@ internal sealed class NearestGrid(WeightQuantization format, ElementType scaleTy
         }
     }
 
-    /// <summary>The code nearest to zero on a grid that starts at the least value.</summary>
-    public float ZeroCode(float least, float scale) => Math.Clamp(MathF.Round(-least / scale), 0, format.LargestCode);
+    /// <summary>The codes nearest to numbers, ties to even.</summary>
+    public Vector256<float> ToCodes(Vector256<float> numbers) =>
+        Vector256.Clamp(Vector256.Round(numbers), Vector256<float>.Zero, Vector256.Create((float)format.LargestCode));
 
     /// <summary>A zero point of the scales' type.</summary>
     public float RoundZero(float zero) => zero == 0 ? 0 : MathF.CopySign(zeroRounding.Round(MathF.Abs(zero)), zero);

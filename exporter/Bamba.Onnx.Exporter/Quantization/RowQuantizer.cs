@@ -17,6 +17,7 @@ internal sealed class RowQuantizer
     private readonly WeightGroup group;
     private readonly GroupEncoder encoder;
     private readonly NearestGrid nearest;
+    private readonly GridSearch? search;
 
     /// <summary>Makes a quantizer of rows of one length.</summary>
     /// <param name="format">How to quantize.</param>
@@ -41,6 +42,7 @@ internal sealed class RowQuantizer
         group = new WeightGroup(format.GroupSize);
         encoder = new GroupEncoder(format);
         nearest = new NearestGrid(format, scaleType);
+        search = format.Method == QuantizationMethod.Nearest ? null : new GridSearch(format, scaleType, nearest);
     }
 
     /// <summary>Groups of a row; the last may have fewer weights than the others.</summary>
@@ -66,15 +68,15 @@ internal sealed class RowQuantizer
     /// <summary>Quantizes a row.</summary>
     /// <param name="row">[columns] a row of the checkpoint's matrix.</param>
     /// <param name="channelWeights">
-    /// [columns] how much each input channel's squared error counts, at least 0; or empty where all count the same. They weigh
-    /// the error returned, and with <see cref="QuantizationMethod.Activation"/> also the choice.
+    /// [columns] for <see cref="QuantizationMethod.Activation"/>, how much each input channel's squared error counts, at least 0;
+    /// empty where all count the same. They weigh the choice and what is returned.
     /// </param>
     /// <param name="codes">[CodeBytes].</param>
     /// <param name="scales">[groups], in the scales' type, little-endian.</param>
     /// <param name="zeroPoints">[ZeroPointBytes].</param>
     /// <returns>What is lost.</returns>
     /// <exception cref="UnquantizableException">A weight is not finite, or a group's scale is too large for its type.</exception>
-    /// <exception cref="ArgumentException">A length is wrong, or a channel's weight is negative or not finite.</exception>
+    /// <exception cref="ArgumentException">A length is wrong, or a channel's weight is negative, not finite or not asked for.</exception>
     public QuantizationError Quantize(
         ReadOnlySpan<float> row,
         ReadOnlySpan<float> channelWeights,
@@ -96,8 +98,7 @@ internal sealed class RowQuantizer
                 channelWeights.IsEmpty ? channelWeights : channelWeights.Slice(start, count),
                 start
             );
-            CodeGrid grid = nearest.Of(group, start);
-            double error = encoder.Encode(group, grid);
+            CodeGrid grid = Encode(start, out double error);
             encoder.Pack(grid.Mirrored, codes.Slice(i * GroupBytes, GroupBytes));
             WriteGrid(grid, i, scales, zeroPoints);
             total += group.Measure(error);
@@ -124,6 +125,25 @@ internal sealed class RowQuantizer
             int at = i / format.GroupSize;
             row[i] = (Code(codes, i) - ZeroPoint(zeroPoints, at)) * Number(scales, at);
         }
+    }
+
+    private CodeGrid Encode(int column, out double error)
+    {
+        CodeGrid grid = nearest.Of(group, column);
+        error = encoder.Encode(group, grid);
+        if (search is null || error == 0)
+        {
+            return grid;
+        }
+        CodeGrid found = search.Of(group);
+        double errorOfFound = encoder.Encode(group, found);
+        if (errorOfFound < error)
+        {
+            error = errorOfFound;
+            return found;
+        }
+        encoder.Encode(group, grid);
+        return grid;
     }
 
     private void WriteGrid(CodeGrid grid, int index, Span<byte> scales, Span<byte> zeroPoints)
@@ -179,6 +199,10 @@ internal sealed class RowQuantizer
         if (channelWeights.IsEmpty)
         {
             return;
+        }
+        if (format.Method != QuantizationMethod.Activation)
+        {
+            throw new ArgumentException($"expected no channel weights for the method {format.Method}");
         }
         if (channelWeights.Length != columns)
         {

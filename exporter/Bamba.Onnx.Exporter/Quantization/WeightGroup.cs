@@ -38,6 +38,9 @@ internal sealed class WeightGroup(int size)
     /// <summary>The greatest of the divided weights.</summary>
     public float Greatest { get; private set; }
 
+    /// <summary>The sum of the importance.</summary>
+    public float TotalImportance { get; private set; }
+
     /// <summary>Whether all weights are zero.</summary>
     public bool IsZero => Least == 0 && Greatest == 0;
 
@@ -86,6 +89,7 @@ internal sealed class WeightGroup(int size)
             TensorPrimitives.Divide(channelWeights, importanceUnit, importance);
         }
         importance.AsSpan(Count).Clear();
+        TotalImportance = TensorPrimitives.Sum(importance);
     }
 
     private float SumOfSquares()
