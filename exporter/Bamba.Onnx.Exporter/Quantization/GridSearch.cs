@@ -84,7 +84,7 @@ internal sealed class GridSearch
 
     private void StartAroundZero(WeightGroup group)
     {
-        float scale = Math.Max(group.Greatest, -group.Least) / middleCode;
+        float scale = group.Magnitude / middleCode;
         foreach (Vector256<float> stretch in stretches)
         {
             candidates.Add(scale * stretch, Vector256.Create((float)middleCode));

@@ -21,58 +21,13 @@ internal sealed class NearestGrid(WeightQuantization format, ElementType scaleTy
         {
             return new CodeGrid(0, format.MiddleCode);
         }
-        var rounding = new ScaleRounding(scaleType, group.Exponent);
         return format.ZeroPoints switch
         {
-            ZeroPoints.None => AroundZero(),
-            ZeroPoints.Integer => WithCodeForZero(),
-            _ => WithFloatZero(),
+            ZeroPoints.None => AroundZero(group, column),
+            ZeroPoints.Integer => WithCodeForZero(group, column),
+            _ when group.Least == group.Greatest => OfOneValue(group, column),
+            _ => WithFloatZero(group, column),
         };
-
-        // The weight of greatest magnitude takes the code 0, which is further from the middle than the largest code:
-        // range2scale in ONNX Runtime's q4_dq.cpp, and llama.cpp's Q4_0.
-        CodeGrid AroundZero()
-        {
-            bool mirrored = group.Greatest > -group.Least;
-            float scale = Rounded(Math.Max(group.Greatest, -group.Least) / format.MiddleCode);
-            return new CodeGrid(scale, mirrored ? format.MiddleCode - 1 : format.MiddleCode, mirrored);
-        }
-
-        // From the least to the greatest weight, zero among them: range2scalezp in ONNX Runtime's q4_dq.cpp.
-        CodeGrid WithCodeForZero()
-        {
-            float least = Math.Min(group.Least, 0);
-            float scale = Rounded((Math.Max(group.Greatest, 0) - least) / format.LargestCode);
-            return new CodeGrid(scale, ToCodes(Vector256.Create(-least / scale))[0]);
-        }
-
-        // choose_qparams_affine_tinygemm in torchao's quant_primitives.py, which is what its int4 weight-only configuration
-        // takes: the range is not stretched to zero, and zero = least + scale · middle is the value of the middle code. Its
-        // dequantization (q − middle) · scale + zero is (q − z) · scale with z = middle − zero / scale. Its bound of 1e-6 below
-        // scales would swallow small weights; here a scale is kept from being so small that z gets too large for its type.
-        CodeGrid WithFloatZero()
-        {
-            float range = group.Greatest - group.Least;
-            if (range == 0)
-            {
-                return OneValue();
-            }
-            float magnitude = Math.Max(group.Greatest, -group.Least);
-            float unrounded = Math.Max(range / format.LargestCode, magnitude * ulpOfOne / 2);
-            float scale = Rounded(unrounded);
-            float zero = group.Least + (unrounded * format.MiddleCode);
-            return new CodeGrid(scale, RoundZero(format.MiddleCode - (zero / scale)));
-        }
-
-        // Code and zero point differ by one, so that the scale is the value.
-        CodeGrid OneValue() => new(Rounded(Math.Abs(group.Least)), group.Least > 0 ? 0 : 1);
-
-        float Rounded(float scale)
-        {
-            float rounded = rounding.Round(scale);
-            // Half a step beyond the largest is where rounding would give infinity.
-            return scale < rounding.Largest * (1 + (ulpOfOne / 4)) ? rounded : throw TooLarge(scale, group, column);
-        }
     }
 
     /// <summary>The codes nearest to numbers, ties to even.</summary>
@@ -82,10 +37,54 @@ internal sealed class NearestGrid(WeightQuantization format, ElementType scaleTy
     /// <summary>A zero point of the scales' type.</summary>
     public float RoundZero(float zero) => zero == 0 ? 0 : MathF.CopySign(zeroRounding.Round(MathF.Abs(zero)), zero);
 
+    // The weight of greatest magnitude takes the code 0, which is further from the middle than the largest code: range2scale in
+    // ONNX Runtime's q4_dq.cpp, and llama.cpp's Q4_0.
+    private CodeGrid AroundZero(WeightGroup group, int column)
+    {
+        bool mirrored = group.Greatest > -group.Least;
+        float scale = StoredScale(group.Magnitude / format.MiddleCode, group, column);
+        return new CodeGrid(scale, mirrored ? format.MiddleCode - 1 : format.MiddleCode, mirrored);
+    }
+
+    // From the least to the greatest weight, zero among them: range2scalezp in ONNX Runtime's q4_dq.cpp.
+    private CodeGrid WithCodeForZero(WeightGroup group, int column)
+    {
+        float least = Math.Min(group.Least, 0);
+        float scale = StoredScale((Math.Max(group.Greatest, 0) - least) / format.LargestCode, group, column);
+        return new CodeGrid(scale, ToCodes(Vector256.Create(-least / scale))[0]);
+    }
+
+    // choose_qparams_affine_tinygemm in torchao's quant_primitives.py (choose_qparams_affine with ZeroPointDomain.FLOAT and
+    // without preserve_zero before), which its int4 weight-only configuration takes: the range is not stretched to zero, and
+    // zero = least + scale · middle is the value of the middle code. Its dequantization (q − middle) · scale + zero is
+    // (q − z) · scale with z = middle − zero / scale. Its bound of 1e-6 under scales would swallow small weights; here the bound
+    // keeps z from being too large for its type.
+    private CodeGrid WithFloatZero(WeightGroup group, int column)
+    {
+        float range = group.Greatest - group.Least;
+        float exact = Math.Max(range / format.LargestCode, group.Magnitude * ulpOfOne / 2);
+        float scale = StoredScale(exact, group, column);
+        float zero = group.Least + (exact * format.MiddleCode);
+        return new CodeGrid(scale, RoundZero(format.MiddleCode - (zero / scale)));
+    }
+
+    // Code and zero point differ by one, so that the scale is the value.
+    private CodeGrid OfOneValue(WeightGroup group, int column) =>
+        new(StoredScale(group.Magnitude, group, column), group.Least > 0 ? 0 : 1);
+
+    private float StoredScale(float scale, WeightGroup group, int column)
+    {
+        var rounding = new ScaleRounding(scaleType, group.Exponent);
+        // Half a step beyond the largest is where rounding would give infinity.
+        return scale < rounding.Largest * (1 + (ulpOfOne / 4))
+            ? rounding.Round(scale)
+            : throw TooLarge(scale, group, column);
+    }
+
     private UnquantizableException TooLarge(float scale, WeightGroup group, int column)
     {
         int index = 0;
-        while (Math.Abs(group.Values[index]) < Math.Max(group.Greatest, -group.Least))
+        while (Math.Abs(group.Values[index]) < group.Magnitude)
         {
             index++;
         }

@@ -38,6 +38,9 @@ internal sealed class WeightGroup(int size)
     /// <summary>The greatest of the divided weights.</summary>
     public float Greatest { get; private set; }
 
+    /// <summary>The greatest magnitude of the divided weights.</summary>
+    public float Magnitude => Math.Max(Greatest, -Least);
+
     /// <summary>The sum of the importance.</summary>
     public float TotalImportance { get; private set; }
 
