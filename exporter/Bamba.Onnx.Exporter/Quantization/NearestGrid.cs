@@ -57,12 +57,13 @@ internal sealed class NearestGrid(WeightQuantization format, ElementType scaleTy
     // choose_qparams_affine_tinygemm in torchao's quant_primitives.py (choose_qparams_affine with ZeroPointDomain.FLOAT and
     // without preserve_zero before), which its int4 weight-only configuration takes: the range is not stretched to zero, and
     // zero = least + scale · middle is the value of the middle code. Its dequantization (q − middle) · scale + zero is
-    // (q − z) · scale with z = middle − zero / scale. Its bound of 1e-6 under scales would swallow small weights; here the bound
-    // keeps z from being too large for its type.
+    // (q − z) · scale with z = middle − zero / scale. Its bound of 1e-6 under scales would swallow small weights; here the bound is
+    // where z, which grows as the range gets narrow, would be rounded by as much as a fifteenth of the range.
     private CodeGrid WithFloatZero(WeightGroup group, int column)
     {
         float range = group.Greatest - group.Least;
-        float exact = Math.Max(range / format.LargestCode, group.Magnitude * ulpOfOne / 2);
+        float narrowest = group.Magnitude * ulpOfOne / 2 * 15;
+        float exact = Math.Max(range, narrowest) / format.LargestCode;
         float scale = StoredScale(exact, group, column);
         float zero = group.Least + (exact * format.MiddleCode);
         return new CodeGrid(scale, RoundZero(format.MiddleCode - (zero / scale)));

@@ -81,11 +81,17 @@ public sealed class NearestQuantizationTests
     }
 
     [Theory]
-    [InlineData(-0.25f, 0.5f, 0.0500488281f, 5f)]
-    [InlineData(-0.0123f, 0.0456f, 0.00386047363f, 3.1875f)]
-    public void Float_zero_points_follow_from_the_rounded_scale(float least, float greatest, float scale, float zero)
+    [InlineData(4, -0.0123f, 0.0456f, 0.00386047363f, 3.1875f)]
+    [InlineData(8, 0.1f, 0.4f, 0.00117492676f, -85.5f)]
+    public void Float_zero_points_follow_from_the_rounded_scale(
+        int bits,
+        float least,
+        float greatest,
+        float scale,
+        float zero
+    )
     {
-        QuantizedMatrix matrix = Quantize(4, ZeroPoints.Float, Between(least, greatest), ElementType.BFloat16);
+        QuantizedMatrix matrix = Quantize(bits, ZeroPoints.Float, Between(least, greatest), ElementType.BFloat16);
 
         Assert.Equal(scale, ScaleRounding.Read(matrix.Scales, ElementType.BFloat16));
         Assert.Equal(zero, ScaleRounding.Read(matrix.ZeroPoints, ElementType.BFloat16));
@@ -135,6 +141,23 @@ public sealed class NearestQuantizationTests
                 Assert.Equal(1, matrix.Error.SquaredError / squares, 1e-3);
                 Assert.Equal(1, matrix.Error.SquaredValues / values.Sum(v => (double)v * v), 1e-5);
             }
+        }
+    }
+
+    [Theory]
+    [InlineData(4, ElementType.Float16)]
+    [InlineData(8, ElementType.Float16)]
+    [InlineData(4, ElementType.BFloat16)]
+    [InlineData(8, ElementType.BFloat16)]
+    public void A_narrow_group_far_from_zero_loses_no_more_than_its_type_would(int bits, ElementType scaleType)
+    {
+        foreach (float width in (float[])[1e-5f, 1e-3f, 1e-2f, 0.1f])
+        {
+            QuantizedMatrix matrix = Quantize(bits, ZeroPoints.Float, Between(3 - width, 3), scaleType);
+
+            double tolerance = (width / ((1 << bits) - 1)) + (3 * ScaleRounding.UlpOfOne(scaleType));
+            Assert.Equal(3, matrix.Values[^1], tolerance);
+            Assert.Equal(3 - width, matrix.Values[0], tolerance);
         }
     }
 

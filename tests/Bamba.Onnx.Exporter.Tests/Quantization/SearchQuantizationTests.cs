@@ -153,6 +153,22 @@ public sealed class SearchQuantizationTests
         }
     }
 
+    [Theory]
+    [InlineData(ZeroPoints.None)]
+    [InlineData(ZeroPoints.Integer)]
+    [InlineData(ZeroPoints.Float)]
+    public void Weights_of_a_short_group_are_searched_without_what_fills_it_up(ZeroPoints zeroPoints)
+    {
+        const int Columns = 10;
+        float[] values = RandomWeights.Of("positive", 200 * Columns);
+        WeightQuantization format = Format(4, 128, zeroPoints, QuantizationMethod.Search);
+        WeightQuantization nearest = format with { Method = QuantizationMethod.Nearest };
+
+        double found = new QuantizedMatrix(format, values, Columns).SquaredError(values);
+
+        Assert.InRange(found / new QuantizedMatrix(nearest, values, Columns).SquaredError(values), 0, 0.8);
+    }
+
     private static WeightQuantization Format(
         int bits,
         int groupSize,
