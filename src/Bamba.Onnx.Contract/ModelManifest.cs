@@ -122,7 +122,9 @@ public sealed record ManifestOptions
 /// <summary>A quantized matrix of an export.</summary>
 /// <param name="Name">What it is called: a checkpoint tensor, or what several are called that are stored as one.</param>
 /// <param name="Format">Its bits, groups and zero points.</param>
-/// <param name="RelativeError">The root of its squared error over its squared values; null without weights.</param>
+/// <param name="RelativeError">
+/// The root of its squared error over its squared values, weighed as its method weighs them; null without weights.
+/// </param>
 public sealed record ManifestMatrix(string Name, WeightQuantization Format, double? RelativeError);
 
 /// <summary>A file of a model folder.</summary>

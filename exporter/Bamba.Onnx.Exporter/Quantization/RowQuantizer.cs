@@ -1,173 +1,218 @@
 using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 using Bamba.Onnx.Contract;
 
 namespace Bamba.Onnx.Exporter.Quantization;
 
 /// <summary>
-/// Quantizes rows of a matrix one by one, into the layout of ONNX Runtime's <c>MatMulNBits</c>: codes of group after group, of two
-/// codes in a byte the lower half first; a last group that is short filled up with codes for zero; packed zero points of a row
-/// starting on a byte of their own.
+/// Quantizes rows of a matrix as ONNX Runtime's <c>MatMulNBits</c> reads them (docs/ContribOperators.md in microsoft/onnxruntime):
+/// its B is codes [rows, groups, group size · bits / 8] with the first of two 4-bit codes in the lower half of a byte, its scales
+/// are [rows, groups], its zero points [rows, ceil(groups · bits / 8)] if they are codes and [rows, groups] if they are numbers.
 /// </summary>
-/// <remarks>One thread at a time uses an instance.</remarks>
+/// <remarks>It has buffers for one group: every thread needs its own.</remarks>
 internal sealed class RowQuantizer
 {
     private readonly WeightQuantization format;
     private readonly ElementType scaleType;
     private readonly int columns;
-    private readonly float[]? channels;
-    private readonly GridChoice choice;
-    private readonly float[] values;
-    private readonly float[] importance;
-    private readonly float[] present;
-    private readonly float[] codes;
+    private readonly WeightGroup group;
+    private readonly GroupEncoder encoder;
+    private readonly NearestGrid nearest;
+    private readonly GridSearch? search;
 
-    /// <param name="format">Bits, groups and zero points.</param>
-    /// <param name="scaleType">The element type of scales, and of float zero points.</param>
+    /// <summary>Makes a quantizer of rows of one length.</summary>
+    /// <param name="format">How to quantize.</param>
+    /// <param name="scaleType">The type of scales, and of zero points that are numbers: Float32, Float16 or BFloat16.</param>
     /// <param name="columns">Weights of a row.</param>
-    /// <param name="channels">[columns], what the squared error of each counts; null where all count the same.</param>
-    public RowQuantizer(WeightQuantization format, ElementType scaleType, int columns, float[]? channels = null)
+    /// <exception cref="ArgumentException">The format or the type is none that there is.</exception>
+    public RowQuantizer(WeightQuantization format, ElementType scaleType, int columns)
     {
-        this.channels = channels;
+        ArgumentNullException.ThrowIfNull(format);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(columns);
+        if (format.Bits is not (4 or 8) || format.GroupSize is not (32 or 64 or 128))
+        {
+            throw new ArgumentException(
+                $"expected 4 or 8 bits in groups of 32, 64 or 128, found {format.Bits} in groups of {format.GroupSize}",
+                nameof(format)
+            );
+        }
         this.format = format;
         this.scaleType = scaleType;
         this.columns = columns;
-        choice = new GridChoice(format, scaleType);
-        values = new float[format.GroupSize];
-        importance = new float[format.GroupSize];
-        present = new float[format.GroupSize];
-        codes = new float[format.GroupSize];
-        Groups = (int)format.GroupsOf(columns);
+        Groups = (int)(((long)columns + format.GroupSize - 1) / format.GroupSize);
+        group = new WeightGroup(format.GroupSize);
+        encoder = new GroupEncoder(format);
+        nearest = new NearestGrid(format, scaleType);
+        search = format.Method == QuantizationMethod.Nearest ? null : new GridSearch(format, scaleType, nearest);
     }
 
-    /// <summary>Groups of a row.</summary>
+    /// <summary>Groups of a row; the last may have fewer weights than the others.</summary>
     public int Groups { get; }
 
-    /// <summary>Bytes of a row's codes.</summary>
-    public int CodeBytes => Groups * format.GroupBytes;
+    /// <summary>Bytes of a row's codes. A short group is filled up with the code that stands for zero, or the nearest to it.</summary>
+    public int CodeBytes => checked(Groups * GroupBytes);
 
     /// <summary>Bytes of a row's scales.</summary>
     public int ScaleBytes => Groups * scaleType.SizeInBytes();
 
-    /// <summary>Bytes of a row's zero points; 0 without.</summary>
+    /// <summary>Bytes of a row's zero points.</summary>
     public int ZeroPointBytes =>
         format.ZeroPoints switch
         {
+            ZeroPoints.None => 0,
             ZeroPoints.Integer => ((Groups * format.Bits) + 7) / 8,
-            ZeroPoints.Float => ScaleBytes,
-            _ => 0,
+            _ => ScaleBytes,
         };
 
+    private int GroupBytes => format.GroupSize * format.Bits / 8;
+
     /// <summary>Quantizes a row.</summary>
-    /// <param name="row">[columns], finite and within what <c>scaleType</c> holds.</param>
-    /// <param name="rowCodes">[<see cref="CodeBytes"/>].</param>
-    /// <param name="scales">[<see cref="ScaleBytes"/>].</param>
-    /// <param name="zeroPoints">[<see cref="ZeroPointBytes"/>].</param>
-    /// <returns>How far the row's stored values are from it, all counting the same.</returns>
+    /// <param name="row">[columns] a row of the checkpoint's matrix.</param>
+    /// <param name="channelWeights">
+    /// [columns] for <see cref="QuantizationMethod.Activation"/>, how much each input channel's squared error counts, at least 0;
+    /// empty where all count the same. They weigh the choice and what is returned.
+    /// </param>
+    /// <param name="codes">[CodeBytes].</param>
+    /// <param name="scales">[groups], in the scales' type, little-endian.</param>
+    /// <param name="zeroPoints">[ZeroPointBytes].</param>
+    /// <returns>What is lost.</returns>
+    /// <exception cref="UnquantizableException">A weight is not finite, or a group's scale is too large for its type.</exception>
+    /// <exception cref="ArgumentException">A length is wrong, or a channel's weight is negative, not finite or not asked for.</exception>
     public QuantizationError Quantize(
         ReadOnlySpan<float> row,
-        Span<byte> rowCodes,
+        ReadOnlySpan<float> channelWeights,
+        Span<byte> codes,
         Span<byte> scales,
         Span<byte> zeroPoints
     )
     {
+        RequireLengths(row.Length, codes.Length, scales.Length, zeroPoints.Length);
+        RequireChannelWeights(channelWeights);
         zeroPoints.Clear();
-        var error = new QuantizationError();
-        for (int group = 0; group < Groups; group++)
+        QuantizationError total = default;
+        for (int i = 0; i < Groups; i++)
         {
-            LoadGroup(row, group);
-            Grid grid = choice.Of(new GroupValues(values, importance));
-            scaleType.Store(scales, group, grid.Scale);
-            StoreZeroPoint(zeroPoints, group, grid.Zero);
-            error += Encode(grid);
-            Pack(rowCodes.Slice(group * format.GroupBytes, format.GroupBytes));
+            int start = i * format.GroupSize;
+            int count = Math.Min(format.GroupSize, columns - start);
+            group.Load(
+                row.Slice(start, count),
+                channelWeights.IsEmpty ? channelWeights : channelWeights.Slice(start, count),
+                start
+            );
+            CodeGrid grid = Encode(start, out double error);
+            encoder.Pack(grid.Mirrored, codes.Slice(i * GroupBytes, GroupBytes));
+            WriteGrid(grid, i, scales, zeroPoints);
+            total += group.Measure(error);
         }
-        return error;
+        return total;
     }
 
-    /// <summary>The values of a quantized row: (code − zero) · scale in float32, as ONNX Runtime's operators have them.</summary>
+    /// <summary>The values that quantized weights stand for: (q − z) · s in float32, as ONNX Runtime computes them.</summary>
+    /// <param name="codes">[CodeBytes].</param>
+    /// <param name="scales">[groups], in the scales' type, little-endian.</param>
+    /// <param name="zeroPoints">[ZeroPointBytes].</param>
+    /// <param name="row">[columns].</param>
+    /// <exception cref="ArgumentException">A length is wrong.</exception>
     public void Dequantize(
-        ReadOnlySpan<byte> rowCodes,
+        ReadOnlySpan<byte> codes,
         ReadOnlySpan<byte> scales,
         ReadOnlySpan<byte> zeroPoints,
         Span<float> row
     )
     {
-        for (int column = 0; column < columns; column++)
+        RequireLengths(row.Length, codes.Length, scales.Length, zeroPoints.Length);
+        for (int i = 0; i < columns; i++)
         {
-            int group = column / format.GroupSize;
-            float zero = format.ZeroPoints switch
-            {
-                ZeroPoints.Integer => Code(zeroPoints, group),
-                ZeroPoints.Float => scaleType.Load(zeroPoints, group),
-                _ => format.MiddleCode,
-            };
-            row[column] = (Code(rowCodes, column) - zero) * scaleType.Load(scales, group);
+            int at = i / format.GroupSize;
+            row[i] = (Code(codes, i) - ZeroPoint(zeroPoints, at)) * Number(scales, at);
         }
     }
 
-    private void LoadGroup(ReadOnlySpan<float> row, int group)
+    private CodeGrid Encode(int column, out double error)
     {
-        int first = group * format.GroupSize;
-        int count = Math.Min(format.GroupSize, columns - first);
-        row.Slice(first, count).CopyTo(values);
-        values.AsSpan(count).Clear();
-        present.AsSpan(0, count).Fill(1);
-        present.AsSpan(count).Clear();
-        (channels is null ? present.AsSpan(0, count) : channels.AsSpan(first, count)).CopyTo(importance);
-        importance.AsSpan(count).Clear();
+        CodeGrid grid = nearest.Of(group, column);
+        error = encoder.Encode(group, grid);
+        if (search is null || error == 0)
+        {
+            return grid;
+        }
+        CodeGrid found = search.Of(group);
+        double errorOfFound = encoder.Encode(group, found);
+        if (errorOfFound < error)
+        {
+            error = errorOfFound;
+            return found;
+        }
+        encoder.Encode(group, grid);
+        return grid;
     }
 
-    /// <summary>Takes the group to codes.</summary>
-    private QuantizationError Encode(Grid grid)
+    private void WriteGrid(CodeGrid grid, int index, Span<byte> scales, Span<byte> zeroPoints)
     {
-        var lines = new GridLines(grid, format.LargestCode);
-        ReadOnlySpan<Vector512<float>> vectors = MemoryMarshal.Cast<float, Vector512<float>>(values);
-        ReadOnlySpan<Vector512<float>> mask = MemoryMarshal.Cast<float, Vector512<float>>(present);
-        Span<Vector512<float>> target = MemoryMarshal.Cast<float, Vector512<float>>(codes.AsSpan());
-        Vector512<float> errors = Vector512<float>.Zero;
-        for (int i = 0; i < vectors.Length; i++)
-        {
-            target[i] = lines.CodesOf(vectors[i]);
-            Vector512<float> error = lines.ValuesOf(target[i]) - vectors[i];
-            errors += error * error * mask[i];
-        }
-        return new QuantizationError(Vector512.Sum(errors), TensorPrimitives.SumOfSquares<float>(values));
-    }
-
-    private void Pack(Span<byte> target)
-    {
-        if (format.Bits == 8)
-        {
-            for (int i = 0; i < target.Length; i++)
-            {
-                target[i] = (byte)codes[i];
-            }
-            return;
-        }
-        for (int i = 0; i < target.Length; i++)
-        {
-            target[i] = (byte)((int)codes[2 * i] | ((int)codes[(2 * i) + 1] << 4));
-        }
-    }
-
-    private void StoreZeroPoint(Span<byte> zeroPoints, int group, float zero)
-    {
+        float scale = (float)(grid.Scale * WeightGroup.PowerOfTwo(group.Exponent));
+        int size = scaleType.SizeInBytes();
+        ScaleRounding.Write(grid.Mirrored ? -scale : scale, scaleType, scales.Slice(index * size, size));
         switch (format.ZeroPoints)
         {
-            case ZeroPoints.Integer when format.Bits == 8:
-                zeroPoints[group] = (byte)zero;
-                break;
             case ZeroPoints.Integer:
-                zeroPoints[group / 2] |= (byte)((int)zero << (group % 2 * 4));
+                int bit = index * format.Bits;
+                zeroPoints[bit / 8] |= (byte)((int)grid.Zero << (bit % 8));
                 break;
             case ZeroPoints.Float:
-                scaleType.Store(zeroPoints, group, zero);
+                ScaleRounding.Write(grid.Zero, scaleType, zeroPoints.Slice(index * size, size));
                 break;
         }
     }
 
-    private int Code(ReadOnlySpan<byte> packed, int index) =>
-        format.Bits == 8 ? packed[index] : (packed[index / 2] >> (index % 2 * 4)) & 0xF;
+    private float ZeroPoint(ReadOnlySpan<byte> zeroPoints, int index) =>
+        format.ZeroPoints switch
+        {
+            ZeroPoints.None => format.MiddleCode,
+            ZeroPoints.Integer => Code(zeroPoints, index),
+            _ => Number(zeroPoints, index),
+        };
+
+    private int Code(ReadOnlySpan<byte> packed, int index)
+    {
+        int bit = index * format.Bits;
+        return (packed[bit / 8] >> (bit % 8)) & format.LargestCode;
+    }
+
+    private float Number(ReadOnlySpan<byte> numbers, int index)
+    {
+        int size = scaleType.SizeInBytes();
+        return ScaleRounding.Read(numbers.Slice(index * size, size), scaleType);
+    }
+
+    private void RequireLengths(int row, int codes, int scales, int zeroPoints)
+    {
+        if ((row, codes, scales, zeroPoints) != (columns, CodeBytes, ScaleBytes, ZeroPointBytes))
+        {
+            throw new ArgumentException(
+                $"expected {columns} weights, {CodeBytes} bytes of codes, {ScaleBytes} of scales and {ZeroPointBytes} of zero points, "
+                    + $"found {row}, {codes}, {scales} and {zeroPoints}"
+            );
+        }
+    }
+
+    private void RequireChannelWeights(ReadOnlySpan<float> channelWeights)
+    {
+        if (channelWeights.IsEmpty)
+        {
+            return;
+        }
+        if (format.Method != QuantizationMethod.Activation)
+        {
+            throw new ArgumentException($"expected no channel weights for the method {format.Method}");
+        }
+        if (channelWeights.Length != columns)
+        {
+            throw new ArgumentException($"expected {columns} channel weights, found {channelWeights.Length}");
+        }
+        // NaN is the least and the greatest wherever there is one.
+        float least = TensorPrimitives.Min(channelWeights);
+        if (!(least >= 0) || !float.IsFinite(TensorPrimitives.Max(channelWeights)))
+        {
+            throw new ArgumentException("expected channel weights that are finite and at least 0");
+        }
+    }
 }

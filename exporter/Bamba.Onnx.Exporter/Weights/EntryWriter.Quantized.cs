@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Checkpoint;
@@ -12,7 +11,7 @@ internal sealed partial class EntryWriter
     private void WriteQuantized(WeightEntry codes, QuantizedRows rows)
     {
         int columns = (int)rows.Columns;
-        var quantizer = new RowQuantizer(rows.Format, rows.Scales.Type, columns, quantization.ChannelsOf(rows));
+        var quantizer = new RowQuantizer(rows.Format, rows.Scales.Type, columns);
         var error = new QuantizationError();
         // What becomes of a row, filled up to whole groups, takes less than the row.
         int tileRows = tileBytes / (quantizer.Groups * rows.Format.GroupSize * sizeof(float));
@@ -54,7 +53,7 @@ internal sealed partial class EntryWriter
         Span<byte> tile = ReadTile(source.Tensor, source.Digest, row * columns * size, count * columns * size);
         tile = ConvertTile(tile, source.Tensor, row * columns, ElementType.Float32);
         ReadOnlySpan<float> values = MemoryMarshal.Cast<byte, float>(tile);
-        RequireCodes(values, source.Tensor, row * columns, target.Rows.Scales.Type);
+        ReadOnlySpan<float> channels = quantization.ChannelsOf(target.Rows);
 
         Part codes = new(target.Codes, targetRow, count);
         Part scales = new(target.Rows.Scales, targetRow, count);
@@ -66,12 +65,20 @@ internal sealed partial class EntryWriter
         var error = new QuantizationError();
         for (int i = 0; i < count; i++)
         {
-            error += quantizer.Quantize(
-                values.Slice(i * columns, columns),
-                codes.Row(codesRoom, i),
-                scales.Row(scalesRoom, i),
-                zeroPoints is { } part ? part.Row(zeroPointsRoom, i) : []
-            );
+            try
+            {
+                error += quantizer.Quantize(
+                    values.Slice(i * columns, columns),
+                    channels,
+                    codes.Row(codesRoom, i),
+                    scales.Row(scalesRoom, i),
+                    zeroPoints is { } part ? part.Row(zeroPointsRoom, i) : []
+                );
+            }
+            catch (UnquantizableException e)
+            {
+                throw WeightProblem.At(source.Tensor, ((row + i) * columns) + e.Column, e.Problem);
+            }
         }
         Write(codes, codesRoom);
         Write(scales, scalesRoom);
@@ -80,29 +87,6 @@ internal sealed partial class EntryWriter
             Write(last, zeroPointsRoom);
         }
         return error;
-    }
-
-    /// <summary>Refuses what no code stands for: values that are not finite, or for which scales have no number.</summary>
-    private static void RequireCodes(
-        ReadOnlySpan<float> values,
-        CheckpointTensor tensor,
-        long start,
-        ElementType scaleType
-    )
-    {
-        float largest = scaleType == ElementType.Float16 ? (float)Half.MaxValue : float.MaxValue;
-        if (TensorPrimitives.MaxMagnitude(values) <= largest)
-        {
-            return;
-        }
-        int index = 0;
-        while (Math.Abs(values[index]) <= largest)
-        {
-            index++;
-        }
-        throw float.IsFinite(values[index])
-            ? WeightOverflow.Error(tensor, start + index, values[index], scaleType)
-            : WeightOverflow.NoCode(tensor, start + index, values[index]);
     }
 
     private void Write(Part part, ReadOnlySpan<byte> bytes)

@@ -31,20 +31,8 @@ internal static class WeightOverflow
             ElementType.Float32,
             out _
         );
-        return Error(tensor, element, value, type);
+        return WeightProblem.At(tensor, element, Describe(value, type));
     }
-
-    /// <summary>The error for a value of a checkpoint tensor.</summary>
-    public static BambaFormatException Error(CheckpointTensor tensor, long element, float value, ElementType type) =>
-        At(tensor, element, Describe(value, type));
-
-    /// <summary>The error for a value that cannot be quantized.</summary>
-    public static BambaFormatException NoCode(CheckpointTensor tensor, long element, float value) =>
-        At(
-            tensor,
-            element,
-            string.Create(CultureInfo.InvariantCulture, $"expected a finite weight to quantize, found {value}")
-        );
 
     /// <summary>What is wrong with a value, and what to do.</summary>
     public static string Describe(float value, ElementType type)
@@ -55,18 +43,5 @@ internal static class WeightOverflow
             CultureInfo.InvariantCulture,
             $"{value} does not fit {type.ShortName()}, whose largest value is {largest}; choose {remedy}"
         );
-    }
-
-    private static BambaFormatException At(CheckpointTensor tensor, long element, string problem) =>
-        new(tensor.File, $"tensor {tensor.Name}, element {Coordinates(tensor, element)}: {problem}");
-
-    private static string Coordinates(CheckpointTensor tensor, long element)
-    {
-        var coordinates = new long[tensor.Shape.Length];
-        for (int axis = coordinates.Length - 1; axis >= 0; axis--)
-        {
-            (element, coordinates[axis]) = Math.DivRem(element, tensor.Shape[axis]);
-        }
-        return TensorShape.Text([.. coordinates]);
     }
 }

@@ -142,7 +142,7 @@ public sealed class QuantizedLayoutTests
                 Span<byte> codes = Part(Codes, row);
                 Span<byte> scales = Part(Scales, row);
                 Span<byte> zeroPoints = Part(ZeroPoints, row);
-                Quantizer.Quantize(source, codes, scales, zeroPoints);
+                Quantizer.Quantize(source, [], codes, scales, zeroPoints);
                 Values[row] = new float[columns];
                 Quantizer.Dequantize(codes, scales, zeroPoints, Values[row]);
             }
