@@ -10,6 +10,9 @@ namespace Bamba.Onnx.Exporter.Quantization;
 /// </summary>
 internal sealed class NearestGrid(WeightQuantization format, ElementType scaleType)
 {
+    // In steps of a float zero point's rounding, how wide the range of a group is taken at least.
+    private const int LeastRangeSteps = 15;
+
     private readonly float ulpOfOne = ScaleRounding.UlpOfOne(scaleType);
     private readonly ScaleRounding zeroRounding = new(scaleType, 0);
 
@@ -62,7 +65,7 @@ internal sealed class NearestGrid(WeightQuantization format, ElementType scaleTy
     private CodeGrid WithFloatZero(WeightGroup group, int column)
     {
         float range = group.Greatest - group.Least;
-        float narrowest = group.Magnitude * ulpOfOne / 2 * 15;
+        float narrowest = group.Magnitude * ulpOfOne / 2 * LeastRangeSteps;
         float exact = Math.Max(range, narrowest) / format.LargestCode;
         float scale = StoredScale(exact, group, column);
         float zero = group.Least + (exact * format.MiddleCode);
