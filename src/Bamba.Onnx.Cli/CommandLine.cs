@@ -26,6 +26,7 @@ internal static class CommandLine
             RunCommand.Create(console),
             ChatCommand.Create(console),
             VerifyCommand.Create(console),
+            QualityCommand.Create(console),
             TokenizeCommand.Create(console),
             InspectCommand.Create(console),
             BenchCommand.Create(console),

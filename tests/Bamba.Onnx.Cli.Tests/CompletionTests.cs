@@ -18,6 +18,7 @@ public sealed class CompletionTests
     [InlineData("bamba-onnx run --prompt ", "")]
     [InlineData("bamba-onnx chat --format ", "chatml granite llama3 plain")]
     [InlineData("bamba-onnx chat --system ", "")]
+    [InlineData("bamba-onnx quality x --max-", "--max-seconds --max-tokens")]
     [InlineData("bamba-onnx completion ", "bash fish pwsh zsh")]
     [InlineData("bamba-onnx completion bash ", "--help")]
     [InlineData("bamba-onnx inspect x --json --", "--download --dtype --help --ops --revision")]
@@ -57,6 +58,7 @@ public sealed class CompletionTests
             [start + "my folder/inside/"],
             await Proposals($"bamba-onnx verify CASE --reference \"{start}my folder/i\"")
         );
+        Assert.Equal([start + "model-a/"], await Proposals($"bamba-onnx quality x --against {start}model-a"));
         Assert.Empty(await Proposals($"bamba-onnx inspect {start}nowhere/x"));
     }
 

@@ -7,7 +7,7 @@ public sealed class HelpTests
     private const string Escape = "\u001b";
 
     public static TheoryData<string> Commands =>
-        ["export", "run", "chat", "verify", "tokenize", "inspect", "bench", "list", "completion"];
+        ["export", "run", "chat", "verify", "quality", "tokenize", "inspect", "bench", "list", "completion"];
 
     [Fact]
     public async Task Every_command_of_the_list_is_tested_here()

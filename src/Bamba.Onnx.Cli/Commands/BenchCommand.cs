@@ -1,7 +1,5 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Diagnostics;
-using System.Globalization;
 using Bamba.Onnx.Cli.Benchmarking;
 using Bamba.Onnx.Contract;
 
@@ -36,17 +34,17 @@ internal sealed class BenchCommand
         0,
         "Tokens in each row before the clock starts."
     );
-    private readonly Option<int> repetitions = NumberOption(
+    private readonly Option<int> repetitions = WholeNumbers.Option(
         "--repetitions",
-        "-r",
         "Times that each test is measured.",
-        () => 5
+        () => 5,
+        "-r"
     );
-    private readonly Option<int> threads = NumberOption(
+    private readonly Option<int> threads = WholeNumbers.Option(
         "--threads",
-        "-t",
         "Threads of one operator, by default one a core.",
-        () => Machine.OfProcess().Cores
+        () => Machine.OfProcess().Cores,
+        "-t"
     );
     private readonly Option<Device> device = DeviceArgument.Create();
     private readonly Option<CustomOps> ops = OpsArgument.Create();
@@ -171,28 +169,10 @@ internal sealed class BenchCommand
             HelpName = "N,…",
             DefaultValueFactory = _ => [standard],
             CustomParser = argument =>
-                [.. argument.Tokens.SelectMany(token => Numbers(argument, token.Value.Split(','), name, least))],
+                [
+                    .. argument.Tokens.SelectMany(token =>
+                        WholeNumbers.Read(argument, token.Value.Split(','), name, least)
+                    ),
+                ],
         };
-
-    private static Option<int> NumberOption(string name, string alias, string description, Func<int> standard) =>
-        new(name, alias)
-        {
-            Description = description,
-            HelpName = "N",
-            DefaultValueFactory = _ => standard(),
-            CustomParser = argument => Numbers(argument, [argument.Tokens[0].Value], name, 1).FirstOrDefault(),
-        };
-
-    private static IEnumerable<int> Numbers(ArgumentResult argument, string[] parts, string name, int least)
-    {
-        foreach (string part in parts)
-        {
-            if (!int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out int number) || number < least)
-            {
-                argument.AddError($"{name}: expected a whole number of at least {least}, found '{part}'");
-                yield break;
-            }
-            yield return number;
-        }
-    }
 }

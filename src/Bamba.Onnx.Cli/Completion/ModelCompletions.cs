@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 using Bamba.Onnx.Hub;
 
 namespace Bamba.Onnx.Cli.Completion;
@@ -10,10 +11,18 @@ internal static class ModelCompletions
     public static void CompleteModels(this Argument argument, CliConsole console)
     {
         argument.CompleteFolders();
-        argument.CompletionSources.Add(_ =>
-            [.. Ids(console).Select(id => new System.CommandLine.Completions.CompletionItem(id))]
-        );
+        argument.CompletionSources.Add(_ => Propose(console));
     }
+
+    /// <summary>Lets the proposals for an option's value be models.</summary>
+    public static void CompleteModels(this Option option, CliConsole console)
+    {
+        option.CompleteFolders();
+        option.CompletionSources.Add(_ => Propose(console));
+    }
+
+    private static IEnumerable<CompletionItem> Propose(CliConsole console) =>
+        [.. Ids(console).Select(id => new CompletionItem(id))];
 
     private static IEnumerable<string> Ids(CliConsole console)
     {

@@ -81,6 +81,16 @@ internal abstract class GraphConversation : IDisposable
     /// <summary>The logits of a row's last real token of the last step.</summary>
     public abstract float[] LastLogits(int row);
 
+    /// <summary>The logits at a position of a row of the last step, or of its only one; they stay until the next step.</summary>
+    public ReadOnlySpan<float> LogitsAt(int row, int position)
+    {
+        OrtValue logits = results[TensorNames.Logits];
+        long[] shape = logits.GetTensorTypeAndShape().Shape;
+        int vocab = (int)shape[2];
+        int index = (int)((row * shape[1]) + (LogitsOfEveryPosition ? position : 0));
+        return logits.GetTensorDataAsSpan<float>().Slice(index * vocab, vocab);
+    }
+
     /// <summary>A result of the last step as float32.</summary>
     public float[] Result(string name) => Floats(results[name]);
 
@@ -101,16 +111,6 @@ internal abstract class GraphConversation : IDisposable
 
     /// <summary>Binds tokens and lengths; the caller disposes the values after the run.</summary>
     protected abstract List<OrtValue> BindFront(OrtIoBinding binding, PaddedBatch batch);
-
-    /// <summary>The logits at a position of a row in the tensor of the last step.</summary>
-    protected float[] LogitsAt(int row, int position)
-    {
-        OrtValue logits = results[TensorNames.Logits];
-        long[] shape = logits.GetTensorTypeAndShape().Shape;
-        int vocab = (int)shape[2];
-        int index = (int)((row * shape[1]) + (LogitsOfEveryPosition ? position : 0));
-        return logits.GetTensorDataAsSpan<float>().Slice(index * vocab, vocab).ToArray();
-    }
 
     private void Take(string[] names, IReadOnlyList<OrtValue> values)
     {

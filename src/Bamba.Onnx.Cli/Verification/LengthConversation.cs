@@ -15,7 +15,7 @@ internal sealed class LengthConversation(
     private readonly int[] pastLens = new int[batch];
     private int[] seqLens = new int[batch];
 
-    public override float[] LastLogits(int row) => LogitsAt(row, seqLens[row] - 1);
+    public override float[] LastLogits(int row) => LogitsAt(row, seqLens[row] - 1).ToArray();
 
     protected override List<OrtValue> BindFront(OrtIoBinding binding, PaddedBatch batch)
     {

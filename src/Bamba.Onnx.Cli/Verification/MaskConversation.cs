@@ -10,7 +10,7 @@ internal sealed class MaskConversation(InferenceSession graph, GraphSignature si
     private readonly List<bool>[] mask = [.. Enumerable.Range(0, batch).Select(_ => new List<bool>())];
     private bool[][] lastReal = [];
 
-    public override float[] LastLogits(int row) => LogitsAt(row, Array.LastIndexOf(lastReal[row], true));
+    public override float[] LastLogits(int row) => LogitsAt(row, Array.LastIndexOf(lastReal[row], true)).ToArray();
 
     protected override List<OrtValue> BindFront(OrtIoBinding binding, PaddedBatch batch)
     {
