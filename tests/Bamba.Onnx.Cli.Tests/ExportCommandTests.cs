@@ -50,7 +50,10 @@ public sealed class ExportCommandTests : IDisposable
             .. (string[])["--head", "int8", "--embedding", "float", "--keep", "*.o_proj.weight", "--keep", "*down*"],
         ]);
         Assert.Equal(0, export.ExitCode);
-        Assert.Contains("parameters as f32, 23 matrices in 4 and 8 bits with a mean relative error of", export.Error);
+        Assert.Contains(
+            "parameters as f32, 22 matrices in 4 bits, groups of 64 with zero points; 1 matrix in 8 bits, groups of 64 with zero points (mean relative error",
+            export.Error
+        );
         ModelManifest manifest = ModelManifest.Load(Target);
         Dictionary<string, WeightQuantization> formats = Assert
             .NotNull(manifest.Quantization)

@@ -1,5 +1,7 @@
 using System.CommandLine;
+using System.Globalization;
 using Bamba.Onnx.Cli.Completion;
+using Bamba.Onnx.Cli.Quality;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
 using Bamba.Onnx.Hub;
@@ -9,6 +11,9 @@ namespace Bamba.Onnx.Cli.Commands;
 /// <summary><c>bamba-onnx export CHECKPOINT -o FOLDER</c>.</summary>
 internal static class ExportCommand
 {
+    /// <summary>What <c>--quality-text</c> found, in the model's folder.</summary>
+    private const string ReportFile = "quality.json";
+
     public static Command Create(CliConsole console)
     {
         var checkpoint = ModelArguments.Required(
@@ -42,6 +47,12 @@ internal static class ExportCommand
             Description = "Most tokens of a sequence; the model's max_position_embeddings by default.",
             HelpName = "TOKENS",
         };
+        var qualityText = new Option<string?>("--quality-text")
+        {
+            Description =
+                "Compare the export with one in float32 on this text, as bamba-onnx quality does, and write quality.json into FOLDER.",
+            HelpName = "FILE",
+        };
         var command = new Command(
             "export",
             "Write a checkpoint as ONNX: model.onnx for any host, runtime.onnx for Bamba.Onnx."
@@ -55,6 +66,7 @@ internal static class ExportCommand
             contextLength,
         };
         quantization.AddTo(command);
+        command.Add(qualityText);
         checkpoint.AddTo(command);
         output.CompleteFolders();
         command.SetAction(
@@ -83,6 +95,10 @@ internal static class ExportCommand
                 console.Error.WriteLine(
                     $"exported {manifest.Parameters:N0} parameters as {manifest.Options.Dtype.ShortName()}{Quantized(manifest)}, {manifest.Files.Sum(file => file.Bytes):N0} bytes"
                 );
+                if (parsed.GetValue(qualityText) is { } text)
+                {
+                    await CheckQualityAsync(console, (source, target), text, cancellationToken).ConfigureAwait(false);
+                }
                 return ExitCode.Success;
             }
         );
@@ -102,17 +118,38 @@ internal static class ExportCommand
         return BambaExporter.Export(checkpoint, target, options, progress, cancellationToken);
     }
 
-    /// <summary>What to say of matrices with fewer bits: how many, of how many bits, and their mean error.</summary>
+    /// <summary>What to say of matrices with fewer bits.</summary>
     private static string Quantized(ModelManifest manifest)
     {
-        if (manifest.Quantization is not { } matrices)
-        {
-            return "";
-        }
-        IEnumerable<int> bits = matrices.Select(matrix => matrix.Format.Bits).Distinct().Order();
-        double? error = matrices.Average(matrix => matrix.RelativeError);
-        string told = error is null ? "" : $" with a mean relative error of {error:P1}";
-        return $", {matrices.Length} matrices in {string.Join(" and ", bits)} bits{told}";
+        string error = QuantizationSummary.MeanRelativeError(manifest) is { } mean
+            ? string.Create(CultureInfo.InvariantCulture, $" (mean relative error {100 * mean:F1} %)")
+            : "";
+        return QuantizationSummary.Of(manifest) is { } summary ? $", {summary}{error}" : "";
+    }
+
+    /// <summary>Compares what was exported with the checkpoint's float32 export, which is kept for the next time.</summary>
+    private static async Task CheckQualityAsync(
+        CliConsole console,
+        (string Checkpoint, string Target) folders,
+        string text,
+        CancellationToken cancellationToken
+    )
+    {
+        string reference = await ModelSource
+            .ResolveAsync(console, new ModelRequest(folders.Checkpoint), new ExportOptions(), cancellationToken)
+            .ConfigureAwait(false);
+        QualityReport report = QualityCheck.Run(
+            console,
+            folders.Target,
+            reference,
+            text,
+            new QualityLimits(),
+            new BambaRuntimeOptions(),
+            cancellationToken
+        );
+        await File.WriteAllTextAsync(Path.Combine(folders.Target, ReportFile), report.ToJson(), cancellationToken)
+            .ConfigureAwait(false);
+        QualityTable.Write(console.Error, report);
     }
 
     private static async Task<string> FolderOfAsync(

@@ -64,6 +64,10 @@ internal static class InspectCommand
             $"{it.Caches.StateBytesPerSequence:N0} bytes a sequence and {it.Caches.KeyValueBytesPerToken:N0} bytes a token"
         );
         Row("weights", string.Join(", ", it.WeightBytes.Select(type => $"{type.Value:N0} bytes of {type.Key}")));
+        if (it.Quantization is { } quantization)
+        {
+            Row("quantized", quantization);
+        }
         Row("needs", $"ONNX Runtime {it.MinimumOnnxruntime} or newer");
         Row("scan", it.Scan);
         terminal.Write(facts);

@@ -18,6 +18,9 @@ internal sealed record ModelInspection
     public required ModelShape Model { get; init; }
     public required CacheSizes Caches { get; init; }
     public required IReadOnlyDictionary<string, long> WeightBytes { get; init; }
+
+    /// <summary>Matrices with fewer bits, in a line; null where there are none.</summary>
+    public required string? Quantization { get; init; }
     public required string MinimumOnnxruntime { get; init; }
 
     /// <summary>What would compute <see cref="Mamba2ChunkScanOp"/>: a library's path, or the function body.</summary>
@@ -43,6 +46,7 @@ internal sealed record ModelInspection
             Model = ModelShape.Of(config, manifest.Options.ContextLength),
             Caches = CacheSizes.Of(GraphSignature.For(config, GraphProfile.Runtime, manifest.GraphOptions)),
             WeightBytes = GraphInspection.WeightBytesOf(graphs.Values),
+            Quantization = QuantizationSummary.Of(manifest),
             MinimumOnnxruntime = graphs.Values.Select(GraphInspection.MinimumOnnxRuntime).Max()!.ToString(),
             Scan = ScanImplementation.PathOf(ops),
             Graphs = [.. graphs.Select(graph => GraphInspection.Of(folder, graph.Key, graph.Value))],

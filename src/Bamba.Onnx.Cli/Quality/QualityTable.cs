@@ -26,6 +26,10 @@ internal static class QualityTable
         Row(grid, "", "reference", "model");
         Each("folder", model => model.Name);
         Each("element type", model => model.Dtype);
+        if (report.Reference.Quantization is not null || report.Model.Quantization is not null)
+        {
+            Each("quantized", model => model.Quantization ?? "no");
+        }
         Each("weights", model => Invariant($"{model.WeightBytes:N0} bytes"));
         Each("runs on", model => model.Provider);
         Each("perplexity", model => Invariant($"{model.Perplexity:G6}"));
