@@ -2,7 +2,7 @@
 
 #include "attributes.h"
 #include "cpu/mamba2_chunk_scan_cpu.h"
-#include "cpu_threads.h"
+#include "cpu_resources.h"
 #include "inputs.h"
 
 namespace bamba::ops {
@@ -15,11 +15,9 @@ OrtStatusPtr CpuScanKernel::ComputeV2(OrtKernelContext* ort_context) const {
     Inputs inputs(context, attributes_, type_);
     inputs.CheckLengths();
     TakeOutputs(context, inputs);
-    const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-    Ort::Allocator allocator = context.GetAllocator(*static_cast<const OrtMemoryInfo*>(memory));
-    auto workspace = allocator.GetAllocation(cpu::Mamba2WorkspaceBytes(inputs.shape));
+    Workspace workspace(context, cpu::Mamba2WorkspaceBytes(inputs.shape));
     static const cpu::Isa isa = cpu::BestIsa();
-    cpu::Mamba2ChunkScan(inputs.shape, inputs.tensors, workspace.get(), ThreadsOf(context), isa);
+    cpu::Mamba2ChunkScan(inputs.shape, inputs.tensors, workspace.data(), ThreadsOf(context), isa);
   });
 }
 

@@ -1,7 +1,7 @@
 #include "cpu_swiglu_kernel.h"
 
 #include "cpu/swiglu_cpu.h"
-#include "cpu_threads.h"
+#include "cpu_resources.h"
 #include "swiglu_op.h"
 
 namespace bamba::ops {

@@ -1,96 +1,19 @@
 #include "inputs.h"
 
-#include <stdexcept>
 #include <string>
 
 #include "element_type.h"
+#include "input_reader.h"
 
 namespace bamba::ops {
 namespace {
 
-constexpr int64_t kAny = -1;
+constexpr char kOp[] = "Mamba2ChunkScan";
 
-[[noreturn]] void Fail(const std::string& problem) {
-  throw std::invalid_argument("Mamba2ChunkScan: " + problem);
-}
-
-std::string NameOf(ONNXTensorElementDataType type) {
-  switch (type) {
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT:
-      return "float32";
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16:
-      return "float16";
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16:
-      return "bfloat16";
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32:
-      return "int32";
-    default:
-      return "element type " + std::to_string(type);
-  }
-}
-
-// One axis of an input: its name on the operator's page and its size, or kAny.
-struct Axis {
-  const char* name;
-  int64_t size;
-};
-
-// An input of a call.
-struct Input {
-  const char* name;
-  Ort::ConstValue value;
-  std::vector<int64_t> sizes;
-
-  const void* data() const { return value.GetTensorRawData(); }
-
-  void Require(ONNXTensorElementDataType type, std::initializer_list<Axis> axes) const {
-    const auto found = value.GetTensorTypeAndShapeInfo().GetElementType();
-    if (found != type) {
-      Fail(std::string(name) + ": expected " + NameOf(type) + ", found " + NameOf(found));
-    }
-    if (sizes.size() != axes.size()) {
-      Fail(std::string(name) + ": expected rank " + std::to_string(axes.size()) + ", found rank " +
-           std::to_string(sizes.size()));
-    }
-    for (size_t i = 0; i < sizes.size(); ++i) {
-      const Axis& axis = axes.begin()[i];
-      if (axis.size != kAny && axis.size != sizes[i]) {
-        Fail(std::string(name) + ": axis " + std::to_string(i) + " (" + axis.name + "): expected " +
-             std::to_string(axis.size) + ", found " + std::to_string(sizes[i]));
-      }
-    }
-  }
-};
-
-class Reader {
- public:
-  explicit Reader(const Ort::KernelContext& context) : context_(context) {}
-
-  bool Has(size_t index) const {
-    return index < context_.GetInputCount() && context_.GetInput(index) != nullptr;
-  }
-
-  Input Read(size_t index, const char* name) const {
-    if (!Has(index)) {
-      Fail(std::string(name) + ": expected a tensor, found none");
-    }
-    Input input = {name, context_.GetInput(index), {}};
-    input.sizes = input.value.GetTensorTypeAndShapeInfo().GetShape();
-    return input;
-  }
-
-  const float* ReadFloats(size_t index, const char* name, std::initializer_list<Axis> axes) const {
-    const Input input = Read(index, name);
-    input.Require(ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, axes);
-    return static_cast<const float*>(input.data());
-  }
-
- private:
-  const Ort::KernelContext& context_;
-};
+[[noreturn]] void Fail(const std::string& problem) { FailOf(kOp, problem); }
 
 // zxbcdt gives B and L.
-void ReadTokens(const Reader& reader, DataType type, Inputs& inputs) {
+void ReadTokens(const InputReader& reader, DataType type, Inputs& inputs) {
   Mamba2Shape& shape = inputs.shape;
   const Input input = reader.Read(0, "zxbcdt");
   input.Require(ElementType(type),
@@ -102,7 +25,7 @@ void ReadTokens(const Reader& reader, DataType type, Inputs& inputs) {
 }
 
 // conv_weight gives K.
-void ReadWeights(const Reader& reader, Inputs& inputs) {
+void ReadWeights(const InputReader& reader, Inputs& inputs) {
   Mamba2Shape& shape = inputs.shape;
   const Axis channels = {"Cd", shape.conv_channels()};
   const Axis heads = {"H", shape.num_heads};
@@ -120,7 +43,7 @@ void ReadWeights(const Reader& reader, Inputs& inputs) {
   inputs.tensors.norm_weight = reader.ReadFloats(6, "norm_weight", {{"E", shape.inner()}});
 }
 
-void ReadLengths(const Reader& reader, Inputs& inputs) {
+void ReadLengths(const InputReader& reader, Inputs& inputs) {
   Mamba2Shape& shape = inputs.shape;
   const Input lengths = reader.Read(9, "seq_lens");
   lengths.Require(ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32, {{"B", shape.batch}});
@@ -150,7 +73,7 @@ void ReadLengths(const Reader& reader, Inputs& inputs) {
 }
 
 // The conv state gives R.
-void ReadStates(const Reader& reader, Inputs& inputs) {
+void ReadStates(const InputReader& reader, Inputs& inputs) {
   Mamba2Shape& shape = inputs.shape;
   const bool packed = inputs.tensors.cu_seqlens != nullptr;
   const Axis rows = {"R", packed ? kAny : shape.batch};
@@ -175,7 +98,7 @@ void ReadStates(const Reader& reader, Inputs& inputs) {
 
 Inputs::Inputs(const Ort::KernelContext& context, const Mamba2Shape& attributes, DataType type)
     : shape(attributes) {
-  const Reader reader(context);
+  const InputReader reader(kOp, context);
   ReadTokens(reader, type, *this);
   ReadWeights(reader, *this);
   ReadLengths(reader, *this);

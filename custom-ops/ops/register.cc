@@ -1,10 +1,12 @@
 // What ONNX Runtime calls when it loads the library.
 
+#include "cpu_matmul_nbits_kernel.h"
 #include "cpu_scan_kernel.h"
 #include "cpu_swiglu_kernel.h"
 #include "cuda_scan_kernel.h"
 #include "cuda_swiglu_kernel.h"
 #include "export.h"
+#include "matmul_nbits_op.h"
 #include "ort.h"
 #include "scan_op.h"
 #include "swiglu_op.h"
@@ -29,6 +31,32 @@ void Add(Ort::CustomOpDomain& domain) {
   }
 }
 
+// The domain for sessions with any provider, or for those that run on the processor alone. The
+// first lacks what has no kernel on every provider: ONNX Runtime would take such a node to the
+// processor, though the function in the model file runs where the other nodes do.
+template <bool kCpuOnly>
+Ort::CustomOpDomain& Domain() {
+  static Ort::CustomOpDomain* const domain = [] {
+    auto* made = new Ort::CustomOpDomain("bamba");
+    Add<ScanOp<CpuScanKernel>>(*made);
+    Add<ScanOp<CudaScanKernel>>(*made);
+    Add<SwiGluOp<CpuSwiGluKernel>>(*made);
+    Add<SwiGluOp<CudaSwiGluKernel>>(*made);
+    if constexpr (kCpuOnly) {
+      Add<MatMulNBitsOp<CpuMatMulNBitsKernel>>(*made);
+    }
+    return made;
+  }();
+  return *domain;
+}
+
+// Whether the session's configuration says that it runs on the processor alone, which its options
+// don't otherwise tell.
+bool IsCpuOnly(Ort::ConstSessionOptions options) {
+  constexpr char kEntry[] = "bamba.cpu_only";
+  return options.GetConfigEntryOrDefault(kEntry, "0") == "1";
+}
+
 }  // namespace
 
 extern "C" BAMBA_EXPORT OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
@@ -41,14 +69,7 @@ extern "C" BAMBA_EXPORT OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
   }
   Ort::InitApi(api);
   return bamba::ops::Guard([&] {
-    static Ort::CustomOpDomain* const domain = [] {
-      auto* made = new Ort::CustomOpDomain("bamba");
-      Add<ScanOp<CpuScanKernel>>(*made);
-      Add<ScanOp<CudaScanKernel>>(*made);
-      Add<SwiGluOp<CpuSwiGluKernel>>(*made);
-      Add<SwiGluOp<CudaSwiGluKernel>>(*made);
-      return made;
-    }();
-    Ort::UnownedSessionOptions(options).Add(*domain);
+    Ort::UnownedSessionOptions session(options);
+    session.Add(IsCpuOnly(Ort::ConstSessionOptions(options)) ? Domain<true>() : Domain<false>());
   });
 }

@@ -5,12 +5,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "cpu/mamba2_chunk_scan_cpu.h"
+#include "cpu/matmul_nbits_cpu.h"
 #include "cpu/swiglu_cpu.h"
+#include "matmul_nbits_cases.h"
 #include "suite.h"
 #include "swiglu_cases.h"
 
@@ -53,13 +56,20 @@ class CpuImplementation : public Implementation {
   int threads_;
 };
 
+// With scratch memory that is left as it comes.
+void MatMulNBits(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors,
+                 const cpu::ThreadPool& pool, cpu::Isa isa) {
+  std::unique_ptr<char[]> workspace(new char[cpu::MatMulNBitsWorkspaceBytes(shape)]);
+  cpu::MatMulNBits(shape, tensors, workspace.get(), pool, isa);
+}
+
 }  // namespace
 }  // namespace bamba::tests
 
 int main() {
   using bamba::cpu::Isa;
   bamba::tests::Tally tally;
-  for (Isa isa : {Isa::kPlain, Isa::kAvx2, Isa::kAvx512}) {
+  for (Isa isa : {Isa::kPlain, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni}) {
     const std::string name = bamba::cpu::IsaName(isa);
     if (isa > bamba::cpu::BestIsa()) {
       std::printf("skipped %s: this processor has none\n", name.c_str());
@@ -76,6 +86,12 @@ int main() {
           bamba::cpu::SwiGlu(shape, tensors, pool, isa);
         },
         isa == bamba::cpu::BestIsa(), tally);
+    bamba::tests::RunMatMulNBits(
+        name + ", " + std::to_string(threads) + " threads",
+        [&](const auto& shape, const auto& tensors) {
+          bamba::tests::MatMulNBits(shape, tensors, pool, isa);
+        },
+        tally);
     if (isa == bamba::cpu::BestIsa()) {
       bamba::tests::RunLarge(name, implementation, tally);
     }

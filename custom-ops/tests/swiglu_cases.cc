@@ -11,7 +11,7 @@
 #include <random>
 #include <vector>
 
-#include "elements.h"
+#include "guarded_elements.h"
 #include "large.h"
 #include "reference/swiglu_reference.h"
 
@@ -23,9 +23,6 @@ constexpr int64_t kWidths[] = {0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 64, 100, 1023, 
 constexpr int64_t kRows[] = {0, 1, 2, 3, 70};
 // Enough for several tasks of threads, of which most begin inside a row.
 constexpr SwiGluShape kLong = {DataType::kFloat32, 1000, 100};
-// Bytes around a tensor that nobody may write.
-constexpr int64_t kMargin = 64;
-constexpr char kUntouched = 0x5a;
 
 struct Row {
   SwiGluShape shape;
@@ -52,49 +49,6 @@ std::vector<Row> AllRows() {
   }
   return rows;
 }
-
-// Elements of T at any address, between margins.
-class Elements {
- public:
-  Elements(DataType type, int64_t count, int64_t offset)
-      : type_(type),
-        bytes_(count * ElementBytes(type)),
-        start_(kMargin + offset * ElementBytes(type)),
-        memory_(static_cast<char*>(std::aligned_alloc(64, Padded()))) {
-    std::memset(memory_.get(), kUntouched, Padded());
-  }
-
-  void* data() { return memory_.get() + start_; }
-  const char* bytes() const { return memory_.get() + start_; }
-  int64_t size() const { return bytes_; }
-
-  float At(int64_t index) const { return ElementAt(bytes(), type_, index); }
-  void Set(int64_t index, float value) {
-    StoreElement(memory_.get() + start_, type_, index, value);
-  }
-
-  bool MarginsAreUntouched() const {
-    for (size_t i = 0; i < Padded(); ++i) {
-      const int64_t at = static_cast<int64_t>(i) - start_;
-      if ((at < 0 || at >= bytes_) && memory_[i] != kUntouched) {
-        return false;
-      }
-    }
-    return true;
-  }
-
- private:
-  struct Free {
-    void operator()(char* memory) const { std::free(memory); }
-  };
-
-  size_t Padded() const { return static_cast<size_t>((start_ + bytes_ + kMargin + 63) / 64 * 64); }
-
-  DataType type_;
-  int64_t bytes_;
-  int64_t start_;
-  std::unique_ptr<char[], Free> memory_;
-};
 
 // What a model's projections give, and now and then something far out.
 void Fill(Elements& x, int64_t count, std::mt19937& random) {

@@ -5,12 +5,13 @@
 
 namespace bamba::cpu {
 
-enum class Isa { kPlain, kAvx2, kAvx512 };
+// Each has those before it. kAvx512Vnni adds dot products of bytes.
+enum class Isa { kPlain, kAvx2, kAvx512, kAvx512Vnni };
 
 // The best of them that this processor has.
 Isa BestIsa();
 
-// "plain", "avx2" or "avx512".
+// "plain", "avx2", "avx512" or "avx512vnni".
 const char* IsaName(Isa isa);
 
 }  // namespace bamba::cpu

@@ -111,6 +111,7 @@ void Step(const Work& work, const Kernels& kernels, const Plan& plan, const Thre
 Kernels KernelsOf(Isa isa, DataType type) {
   switch (isa) {
 #if defined(BAMBA_HAS_AVX)
+    case Isa::kAvx512Vnni:
     case Isa::kAvx512:
       return avx512::Of(type);
     case Isa::kAvx2:

@@ -14,6 +14,7 @@ constexpr int64_t kTaskElements = 16 * 1024;
 Gate GateFor(Isa isa, DataType type) {
   switch (isa) {
 #if defined(BAMBA_HAS_AVX)
+    case Isa::kAvx512Vnni:
     case Isa::kAvx512:
       return avx512::GateOf(type);
     case Isa::kAvx2:

@@ -1,0 +1,23 @@
+// The table that every implementation of bamba::MatMulNBits is held to.
+
+#ifndef BAMBA_TESTS_MATMUL_NBITS_CASES_H_
+#define BAMBA_TESTS_MATMUL_NBITS_CASES_H_
+
+#include <functional>
+#include <string>
+
+#include "matmul_nbits.h"
+#include "suite.h"
+
+namespace bamba::tests {
+
+using MatMulNBitsFunction = std::function<void(const MatMulNBitsShape&, const MatMulNBitsTensors&)>;
+
+// Runs the table, each row against the scalar twin, and prints what failed after the
+// implementation's name.
+void RunMatMulNBits(const std::string& name, const MatMulNBitsFunction& implementation,
+                    Tally& tally);
+
+}  // namespace bamba::tests
+
+#endif  // BAMBA_TESTS_MATMUL_NBITS_CASES_H_
