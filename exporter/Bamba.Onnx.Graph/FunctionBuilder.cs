@@ -20,7 +20,17 @@ public sealed class FunctionBuilder
     /// <summary>Appends the body's nodes.</summary>
     public NodeBuilder Nodes { get; }
 
-    /// <summary>Declares the attributes that callers give. The body itself has their values built in.</summary>
+    /// <summary>Declares a domain whose operators the body uses.</summary>
+    public FunctionBuilder Import(string domain, int version)
+    {
+        function.OpsetImport.Add(new OperatorSetIdProto { Domain = domain, Version = version });
+        return this;
+    }
+
+    /// <summary>
+    /// Declares the attributes that callers give. The body has their values built in, or refers to them
+    /// (<see cref="NodeArgument.OfCaller"/>).
+    /// </summary>
     public FunctionBuilder Attributes(params ReadOnlySpan<string> names)
     {
         foreach (string name in names)

@@ -23,6 +23,17 @@ public sealed class NodeArgument
             }
         );
 
+    /// <summary>In a function's body: the integer that the caller gives as the attribute of the same name.</summary>
+    public static NodeArgument OfCaller(string name) =>
+        new(
+            new AttributeProto
+            {
+                Name = name,
+                Type = AttributeType.Int,
+                RefAttrName = name,
+            }
+        );
+
     /// <summary>A list of integers.</summary>
     public static NodeArgument Ints(string name, params ReadOnlySpan<long> values)
     {

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Lowering.Functions;
 using Bamba.Onnx.Exporter.Weights;
 using Bamba.Onnx.Graph;
 using static Bamba.Onnx.Graph.NodeArgument;
@@ -13,9 +14,6 @@ namespace Bamba.Onnx.Exporter.Lowering;
 /// </summary>
 internal sealed class QuantizedMatrix
 {
-    // Activations may be rounded to 8 bits by group of the weights: what ONNX Runtime calls accuracy level 4.
-    private const int Int8Activations = 4;
-
     private readonly LoweringContext context;
     private readonly WeightQuantization format;
     private readonly (long Rows, long Columns) size;
@@ -44,21 +42,17 @@ internal sealed class QuantizedMatrix
     ) => new(context, format, size, context.Weights.Quantized(name, tensors, size, format, context.Dtype));
 
     /// <summary>Multiplies by the transpose: [..., columns] to [..., rows] of T.</summary>
-    public Value Product(string name, Value x)
-    {
-        context.Model.Import(LoweringContext.ContribDomain, 1);
-        return context.Nodes.Node(
-            LoweringContext.ContribDomain,
-            "MatMulNBits",
+    public Value Product(string name, Value x) =>
+        context.Call(
+            MatMulNBitsFunction.Name,
+            MatMulNBitsFunction.Build,
             [x, .. Operands(name, [size.Rows, format.GroupsOf(size.Columns), format.GroupBytes], flat: true)],
             1,
             Int("K", size.Columns),
             Int("N", size.Rows),
             Int("bits", format.Bits),
-            Int("block_size", format.GroupSize),
-            Int("accuracy_level", Int8Activations)
+            Int("block_size", format.GroupSize)
         )[0];
-    }
 
     /// <summary>Looks rows up: [...] int64 to [..., columns] of T.</summary>
     public Value Rows(string name, Value ids)
