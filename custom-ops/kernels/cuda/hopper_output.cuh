@@ -1,8 +1,10 @@
-// The output role: r = (what the state carries + what the chunk adds + D x) silu(z).
+// The output role: r = (what the state carries + what the chunk adds + D x) silu(z), and its sums
+// of squares.
 
 #ifndef BAMBA_KERNELS_CUDA_HOPPER_OUTPUT_CUH_
 #define BAMBA_KERNELS_CUDA_HOPPER_OUTPUT_CUH_
 
+#include "hopper_gated.cuh"
 #include "hopper_pipeline.cuh"
 
 namespace bamba::cuda::hopper {
@@ -171,23 +173,50 @@ __device__ inline void FinishProducts(float (&sums)[32]) {
   Pin(sums);
 }
 
-// Gates and stores. `target` is where r of the thread's first row and channels goes, rows of
-// `inner`; tokens past `left` are not stored.
+// Where r of a thread's first row and channels goes, and its sum of squares; rows of as many.
+template <typename T>
+struct GatedTarget {
+  T* r;
+  float* squares;
+  int64_t channels;
+  int64_t heads;
+
+  __device__ void Skip(int64_t rows) {
+    r += rows * channels;
+    squares += rows * heads;
+  }
+};
+
+// Gates and stores; tokens past `left` are not stored.
 template <typename T>
 __device__ inline void StoreGated(const OutputPlace& place, const float (&sums)[32],
-                                  const GateCopy<T>& gate, float* target, int64_t inner, int left) {
+                                  const GateCopy<T>& gate, const GatedTarget<T>& target, int left) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    float* token = target + half * 8 * inner;
+    float4 r[4];
+    float squares = 0;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const uint2 words = gate.Load(place, half, i);
       const float2 z[2] = {Unpack<T>(words.x), Unpack<T>(words.y)};
       const float* sum = &sums[8 * i + 2 * half];
-      const float4 r = make_float4(sum[0] * FastSilu(z[0].x), sum[4] * FastSilu(z[0].y),
-                                   sum[1] * FastSilu(z[1].x), sum[5] * FastSilu(z[1].y));
-      if (place.rows[half] < left) {
-        *reinterpret_cast<float4*>(token + 16 * i) = r;
+      r[i] = make_float4(sum[0] * FastSilu(z[0].x), sum[4] * FastSilu(z[0].y),
+                         sum[1] * FastSilu(z[1].x), sum[5] * FastSilu(z[1].y));
+      squares += r[i].x * r[i].x + r[i].y * r[i].y + r[i].z * r[i].z + r[i].w * r[i].w;
+    }
+    // Four lanes have a row.
+    squares += __shfl_xor_sync(~0u, squares, 1);
+    squares += __shfl_xor_sync(~0u, squares, 2);
+    if (place.rows[half] < left) {
+      const float scale = kScalesGated<T> ? PowerOfTwo(-ExponentOfRoot(squares)) : 1.0f;
+      T* token = target.r + half * 8 * target.channels;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        *reinterpret_cast<uint2*>(token + 16 * i) = make_uint2(
+            Pack<T>(r[i].x * scale, r[i].y * scale), Pack<T>(r[i].z * scale, r[i].w * scale));
+      }
+      if (place.q == 0) {
+        target.squares[half * 8 * target.heads] = squares;
       }
     }
   }
@@ -195,7 +224,7 @@ __device__ inline void StoreGated(const OutputPlace& place, const float (&sums)[
 
 // `turn` is 0 or 1: which of the warpgroups that take chunks in turn.
 template <typename T>
-__device__ inline void OutputRole(const Block& block, int turn, float* gated) {
+__device__ inline void OutputRole(const Block& block, int turn, float* squares) {
   const OutputPlace place;
   const float d = block.call.tensors.d[block.head];
   Barriers& barriers = block.barriers();
@@ -206,7 +235,7 @@ __device__ inline void OutputRole(const Block& block, int turn, float* gated) {
   groups.Skip(turn);
   decay.Skip(turn);
   channels.Skip(turn);
-  const int64_t inner = block.call.shape.inner();
+  const Mamba2Shape& shape = block.call.shape;
   // Turns go on from sequence to sequence.
   int chunks_before = 0;
   block.ForEachSequence([&](const Sequence& sequence, int64_t, int chunks) {
@@ -214,8 +243,10 @@ __device__ inline void OutputRole(const Block& block, int turn, float* gated) {
     chunks_before += chunks;
     const GateCopy<T> gate(block, sequence, place, turn);
     gate.Begin(first * kChunk);
-    float* target = gated + (sequence.first_token + first * kChunk + place.rows[0]) * inner +
-                    block.head * kHeadDim + 4 * place.q;
+    GatedTarget<T> target = {
+        static_cast<T*>(block.call.tensors.y) + block.head * kHeadDim + 4 * place.q,
+        squares + block.head, shape.inner(), shape.num_heads};
+    target.Skip(sequence.first_token + first * kChunk + place.rows[0]);
     for (int chunk = first; chunk < chunks; chunk += kOutputs) {
       const char* group = block.GroupBuffer(groups.index);
       const char* channel = block.ChannelBuffer(channels.index);
@@ -244,10 +275,10 @@ __device__ inline void OutputRole(const Block& block, int turn, float* gated) {
       WaitCopies<0>();
       __syncwarp();
       const int start = chunk * kChunk;
-      StoreGated<T>(place, sums, gate, target, inner, gate.length() - start);
+      StoreGated<T>(place, sums, gate, target, gate.length() - start);
       __syncwarp();
       gate.Begin(start + kOutputs * kChunk);
-      target += kOutputs * kChunk * inner;
+      target.Skip(kOutputs * kChunk);
       groups.Skip(kOutputs);
       decay.Skip(kOutputs);
       channels.Skip(kOutputs);
