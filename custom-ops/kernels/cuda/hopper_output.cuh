@@ -30,32 +30,30 @@ template <typename T>
 class GateCopy {
  public:
   __device__ GateCopy(const Block& block, const Sequence& sequence, const OutputPlace& place,
-                      int turn)
+                      int turn, int start)
       : tile_(block.GateBuffer(turn) + place.warp * kTokens * kRowBytes),
         first_token_(place.warp * kTokens),
-        length_(static_cast<int>(sequence.length)),
-        stride_(block.call.shape.projected()) {
+        stride_(static_cast<int>(block.call.shape.projected())) {
     const int lane = threadIdx.x % 32;
-    row_ = lane / kPieces;
+    const int row = lane / kPieces;
+    left_ = static_cast<int>(sequence.length) - start - first_token_ - row;
     source_ = static_cast<const T*>(block.call.tensors.zxbcdt) +
-              (sequence.first_token + first_token_ + row_) * stride_ + block.head * kHeadDim +
-              lane % kPieces * 8;
-    target_ = SharedAddress(tile_) + row_ * kRowBytes + PairOffset(row_, lane % kPieces / 2) +
+              (sequence.first_token + start + first_token_ + row) * stride_ +
+              block.head * kHeadDim + lane % kPieces * 8;
+    target_ = SharedAddress(tile_) + row * kRowBytes + PairOffset(row, lane % kPieces / 2) +
               lane % 2 * 16;
   }
 
-  // Begins the copies of the chunk that starts at a token, if there is one.
-  __device__ void Begin(int start) const {
-    if (start < length_) {
-      const T* token = source_ + start * stride_;
+  // Begins the copies of the warpgroup's next chunk.
+  __device__ void BeginNext() {
 #pragma unroll
-      for (int i = 0; i < kTokens / kRowsAtOnce; ++i) {
-        const bool real = start + first_token_ + row_ + i * kRowsAtOnce < length_;
-        CopyPiece<16>(target_ + i * kRowsAtOnce * kRowBytes, real ? token : source_, real);
-        token += kRowsAtOnce * stride_;
-      }
+    for (int i = 0; i < kTokens / kRowsAtOnce; ++i) {
+      CopyPiece(target_ + i * kRowsAtOnce * kRowBytes, source_ + i * kRowsAtOnce * stride_,
+                i * kRowsAtOnce < left_, policy_);
     }
     CommitCopies();
+    left_ -= kOutputs * kChunk;
+    source_ += static_cast<int64_t>(kOutputs * kChunk) * stride_;
   }
 
   // Four channels from 16 i + 4 q on, of the thread's row.
@@ -64,8 +62,6 @@ class GateCopy {
     return *reinterpret_cast<const uint2*>(tile_ + row * kRowBytes + PairOffset(row, i) +
                                            place.q * 8);
   }
-
-  __device__ int length() const { return length_; }
 
  private:
   static constexpr int kTokens = 16;
@@ -77,11 +73,11 @@ class GateCopy {
 
   const char* tile_;
   int first_token_;
-  int length_;
-  int64_t stride_;
-  int row_;
-  const T* source_;
+  int stride_;
+  int left_;         // tokens of the sequence from the lane's first one on
+  const T* source_;  // of that token; not read where it is past the sequence's end
   uint32_t target_;
+  uint64_t policy_ = ReadOncePolicy();
 };
 
 // The chunk's products of tokens with tokens, (C Bᵀ) exp(cs_l - cs_s) dt_s at and below the
@@ -239,10 +235,13 @@ __device__ inline void OutputRole(const Block& block, int turn, float* squares) 
   // Turns go on from sequence to sequence.
   int chunks_before = 0;
   block.ForEachSequence([&](const Sequence& sequence, int64_t, int chunks) {
-    const int first = (turn + chunks_before) % kOutputs;
+    const int length = static_cast<int>(sequence.length);
+    const int first = (turn + kOutputs - chunks_before % kOutputs) % kOutputs;
     chunks_before += chunks;
-    const GateCopy<T> gate(block, sequence, place, turn);
-    gate.Begin(first * kChunk);
+    GateCopy<T> gate(block, sequence, place, turn, first * kChunk);
+    if (first < chunks) {
+      gate.BeginNext();
+    }
     GatedTarget<T> target = {
         static_cast<T*>(block.call.tensors.y) + block.head * kHeadDim + 4 * place.q,
         squares + block.head, shape.inner(), shape.num_heads};
@@ -274,10 +273,13 @@ __device__ inline void OutputRole(const Block& block, int turn, float* squares) 
       ArriveWarp(barriers.channel_empty[channels.index]);
       WaitCopies<0>();
       __syncwarp();
-      const int start = chunk * kChunk;
-      StoreGated<T>(place, sums, gate, target, gate.length() - start);
+      StoreGated<T>(place, sums, gate, target, length - chunk * kChunk);
       __syncwarp();
-      gate.Begin(start + kOutputs * kChunk);
+      // Zeros past the last one could come after the next sequence's first z, which goes to the
+      // same place.
+      if (chunk + kOutputs < chunks) {
+        gate.BeginNext();
+      }
       target.Skip(kOutputs * kChunk);
       groups.Skip(kOutputs);
       decay.Skip(kOutputs);
