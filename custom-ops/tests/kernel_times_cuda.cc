@@ -1,4 +1,4 @@
-// Times the whole operator on a CUDA device at the sizes of a Bamba-9B layer, as a model runs it:
+// Times the operators on a CUDA device at the sizes of a Bamba-9B layer, as a model runs them:
 // inside a CUDA graph, with the buffers of several layers in rotation, so that no layer finds its
 // own in the cache. Prints a JSON array.
 //
@@ -11,11 +11,14 @@
 #include <cstdlib>
 #include <limits>
 #include <memory>
+#include <random>
 #include <vector>
 
 #include "cases.h"
 #include "cuda/mamba2_chunk_scan_cuda.h"
+#include "cuda/swiglu_cuda.h"
 #include "device_tensors.h"
+#include "elements.h"
 
 namespace bamba::tests {
 namespace {
@@ -47,10 +50,10 @@ Case Bamba9BLayer(DataType type, const Timing& timing) {
   return row;
 }
 
-// Milliseconds of one call: the median of the replays.
-double Measure(const Mamba2Shape& shape, const std::vector<std::unique_ptr<DeviceTensors>>& layers,
-               const cuda::Device& device, int replays) {
-  const DeviceBuffer workspace(cuda::Mamba2WorkspaceBytes(shape, device));
+// Milliseconds of one call: the median of the replays of a graph in which queue(layer, stream)
+// queued the call of each layer.
+template <typename Queue>
+double Measure(int layers, int replays, Queue queue) {
   cudaStream_t stream;
   cudaGraph_t graph;
   cudaGraphExec_t replay;
@@ -60,9 +63,8 @@ double Measure(const Mamba2Shape& shape, const std::vector<std::unique_ptr<Devic
   RequireCuda(cudaEventCreate(&start), "event");
   RequireCuda(cudaEventCreate(&end), "event");
   RequireCuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "capture");
-  for (const auto& layer : layers) {
-    RequireCuda(cuda::Mamba2ChunkScan(shape, layer->tensors(), workspace.data(), device, stream),
-                "Mamba2ChunkScan");
+  for (int layer = 0; layer < layers; ++layer) {
+    RequireCuda(queue(layer, stream), "call");
   }
   RequireCuda(cudaStreamEndCapture(stream, &graph), "capture");
   RequireCuda(cudaGraphInstantiate(&replay, graph, 0), "graph");
@@ -75,7 +77,7 @@ double Measure(const Mamba2Shape& shape, const std::vector<std::unique_ptr<Devic
     float milliseconds = 0;
     RequireCuda(cudaEventElapsedTime(&milliseconds, start, end), "event");
     if (i >= 3) {
-      times.push_back(milliseconds / static_cast<double>(layers.size()));
+      times.push_back(milliseconds / layers);
     }
   }
   cudaGraphExecDestroy(replay);
@@ -87,22 +89,55 @@ double Measure(const Mamba2Shape& shape, const std::vector<std::unique_ptr<Devic
   return times[times.size() / 2];
 }
 
-void Report(const Timing& timing, DataType type, const cuda::Device& device, int replays,
-            bool& first) {
+void Print(const char* name, DataType type, const Timing& timing, int replays, double median) {
+  static const char* separator = "[";
+  std::printf(
+      "%s\n  { \"operator\": \"%s\", \"type\": \"%s\", \"batch\": %lld, \"tokens\": %lld, "
+      "\"layers\": "
+      "%d, \"replays\": %d, \"median_ms\": %.4f }",
+      separator, name, NameOf(type), static_cast<long long>(timing.batch),
+      static_cast<long long>(timing.length), timing.layers, replays, median);
+  std::fflush(stdout);
+  separator = ",";
+}
+
+void TimeScan(const Timing& timing, DataType type, const cuda::Device& device, int replays) {
   Problem problem(Bamba9BLayer(type, timing), 1);
+  const Mamba2Shape& shape = problem.shape();
   std::vector<std::unique_ptr<DeviceTensors>> layers;
   for (int i = 0; i < timing.layers; ++i) {
-    layers.push_back(std::make_unique<DeviceTensors>(problem.shape(), problem.Tensors()));
+    layers.push_back(std::make_unique<DeviceTensors>(shape, problem.Tensors()));
   }
-  const double median = Measure(problem.shape(), layers, device, replays);
-  std::printf(
-      "%s\n  { \"type\": \"%s\", \"batch\": %lld, \"tokens\": %lld, \"layers\": %d, "
-      "\"replays\": %d, \"median_ms\": %.4f }",
-      first ? "[" : ",", type == DataType::kFloat16 ? "float16" : "bfloat16",
-      static_cast<long long>(timing.batch), static_cast<long long>(timing.length), timing.layers,
-      replays, median);
-  std::fflush(stdout);
-  first = false;
+  const DeviceBuffer workspace(cuda::Mamba2WorkspaceBytes(shape, device));
+  const double median = Measure(timing.layers, replays, [&](int layer, cudaStream_t stream) {
+    return cuda::Mamba2ChunkScan(shape, layers[layer]->tensors(), workspace.data(), device, stream);
+  });
+  Print("Mamba2ChunkScan", type, timing, replays, median);
+}
+
+void TimeSwiGlu(const Timing& timing, DataType type, int replays) {
+  const SwiGluShape shape = {type, timing.batch * timing.length, /*width=*/14336};
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  std::vector<char> row(2 * shape.width * ElementBytes(type));
+  for (int64_t i = 0; i < 2 * shape.width; ++i) {
+    StoreElement(row.data(), type, i, normal(random));
+  }
+  std::vector<char> x;
+  for (int64_t i = 0; i < shape.rows; ++i) {
+    x.insert(x.end(), row.begin(), row.end());
+  }
+  std::vector<DeviceBuffer> inputs;
+  std::vector<DeviceBuffer> outputs;
+  for (int i = 0; i < timing.layers; ++i) {
+    inputs.emplace_back(x.size());
+    outputs.emplace_back(x.size() / 2);
+    RequireCuda(cudaMemcpy(inputs.back().data(), x.data(), x.size(), cudaMemcpyHostToDevice), "x");
+  }
+  const double median = Measure(timing.layers, replays, [&](int layer, cudaStream_t stream) {
+    return cuda::SwiGlu(shape, {inputs[layer].data(), outputs[layer].data()}, stream);
+  });
+  Print("SwiGLU", type, timing, replays, median);
 }
 
 }  // namespace
@@ -114,12 +149,20 @@ int main(int count, char** arguments) {
   const int replays = count > 1 ? std::atoi(arguments[1]) : 21;
   cuda::Device device;
   tests::RequireCuda(cuda::ReadDevice(0, device), "device 0");
-  bool first = true;
+  constexpr DataType kTypes[] = {DataType::kBFloat16, DataType::kFloat16};
   for (const Timing& timing : {Timing{1, 512, 29}, Timing{1, 2048, 29}, Timing{1, 8192, 8},
                                Timing{1, 32768, 4}, Timing{8, 2048, 4}, Timing{1, 1, 29},
                                Timing{8, 1, 29}, Timing{64, 1, 29}, Timing{256, 1, 12}}) {
-    for (DataType type : {DataType::kBFloat16, DataType::kFloat16}) {
-      tests::Report(timing, type, device, replays, first);
+    for (DataType type : kTypes) {
+      tests::TimeScan(timing, type, device, replays);
+    }
+  }
+  // What a step gates stays in the cache, as in a model, where the product before has just written
+  // it.
+  for (const Timing& timing :
+       {Timing{1, 1, 32}, Timing{64, 1, 32}, Timing{1, 512, 8}, Timing{1, 8192, 3}}) {
+    for (DataType type : kTypes) {
+      tests::TimeSwiGlu(timing, type, replays);
     }
   }
   std::printf("\n]\n");

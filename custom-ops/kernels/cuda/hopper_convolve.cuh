@@ -26,10 +26,22 @@ __device__ inline void LoadPast(const Block& block, const Sequence& sequence, in
   }
 }
 
-// The taps of a thread's two channels.
+// The taps of a thread's two channels, halved, as SiLU wants the sums.
 struct PairTaps {
   float taps[2][kTaps];
   float bias[2];
+
+  __device__ PairTaps(const Call& call, int64_t channel) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      LoadTaps(call, channel + i, taps[i], bias[i]);
+      bias[i] *= 0.5f;
+#pragma unroll
+      for (float& tap : taps[i]) {
+        tap *= 0.5f;
+      }
+    }
+  }
 };
 
 // x of the thread's two channels, token pairs packed.
@@ -72,8 +84,8 @@ __device__ inline void ConvolveChannels(const PairTaps& pair, const char* inputs
         sum.x += pair.taps[0][k] * u[i + token + k].x;
         sum.y += pair.taps[1][k] * u[i + token + k].y;
       }
-      x[0][token] = FastSilu(sum.x);
-      x[1][token] = FastSilu(sum.y);
+      x[0][token] = FastSiluOfTwice(sum.x);
+      x[1][token] = FastSiluOfTwice(sum.y);
     }
     const float4 w = *reinterpret_cast<const float4*>(weight + first_token + i);
 #pragma unroll
@@ -136,9 +148,7 @@ __device__ inline void ConvolveRole(const Block& block) {
   const int warp = Uniform(thread / 32);
   const int row = RowOfChannel(2 * lane);
   const int64_t channel = block.head * kHeadDim + 2 * lane;
-  PairTaps pair;
-  LoadTaps(block.call, channel, pair.taps[0], pair.bias[0]);
-  LoadTaps(block.call, channel + 1, pair.taps[1], pair.bias[1]);
+  const PairTaps pair(block.call, channel);
   Barriers& barriers = block.barriers();
   Ring<kInputDepth> inputs;
   Ring<kDecayDepth> decays;

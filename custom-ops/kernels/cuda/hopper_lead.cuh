@@ -9,9 +9,6 @@
 
 namespace bamba::cuda::hopper {
 
-// Chunks whose dt is on its way.
-constexpr int kAhead = 4;
-
 // log(1 + exp v) to a relative error of 2e-5, with the special function unit and, where 1 +
 // exp(-|v|) would lose digits, the first terms of the logarithm's series.
 __device__ inline float FastSoftplus(float v) {
@@ -20,57 +17,58 @@ __device__ inline float FastSoftplus(float v) {
   return fmaxf(v, 0.0f) + (t < 0.03125f ? series : __logf(1.0f + t));
 }
 
-// dt of the head: a lane has two neighbouring tokens of a chunk.
+// dt of the head, brought to shared memory ahead of time: a lane copies two neighbouring tokens of
+// a chunk, and it alone makes use of them.
 template <typename T>
-struct TimeSteps {
-  const T* base;
-  int64_t stride;
-  int length;
-  float bias;
-  float a;  // A log2(e)
-  float dt_min;
-  float dt_max;
-
+class TimeSteps {
+ public:
   __device__ TimeSteps(const Block& block, const Sequence& sequence)
-      : base(static_cast<const T*>(block.call.tensors.zxbcdt) +
-             sequence.first_token * block.call.shape.projected() + block.call.shape.inner() +
-             block.call.shape.conv_channels() + block.head),
-        stride(block.call.shape.projected()),
-        length(static_cast<int>(sequence.length)),
-        bias(block.call.tensors.dt_bias[block.head]),
-        a(-expf(block.call.tensors.a_log[block.head]) * 1.4426950408889634f),
-        dt_min(block.call.shape.dt_min),
-        dt_max(block.call.shape.dt_max) {}
+      : source_(static_cast<const T*>(block.call.tensors.zxbcdt) +
+                sequence.first_token * block.call.shape.projected() + block.call.shape.inner() +
+                block.call.shape.conv_channels() + block.head / 2 * 2),
+        stride_(block.call.shape.projected()),
+        length_(static_cast<int>(sequence.length)),
+        first_(static_cast<int>(threadIdx.x) % 32 * 2),
+        shift_(block.head % 2 * 16),
+        buffers_(block.shared + SharedLayout::kTimeSteps + first_ * kTimeStepBytes),
+        bias_(block.call.tensors.dt_bias[block.head]),
+        dt_min_(block.call.shape.dt_min),
+        dt_max_(block.call.shape.dt_max) {}
 
-  // Two neighbours as they stand in zxbcdt: nothing is done with them here, so that nothing waits
-  // for them.
-  struct Raw {
-    T tokens[2];
-  };
-
-  __device__ Raw Load(int start) const {
-    const int token = start + static_cast<int>(threadIdx.x) % 32 * 2;
-    Raw raw = {};
+  // Begins the copies of what there is of the chunk that starts at a token.
+  __device__ void Begin(int start, int buffer) const {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      if (token + i < length) {
-        raw.tokens[i] = base[(token + i) * stride];
+      const int token = start + first_ + i;
+      if (token < length_) {
+        CopyWord(SharedAddress(buffers_) + (buffer * kChunk + i) * kTimeStepBytes,
+                 source_ + token * stride_);
       }
     }
-    return raw;
+    CommitCopies();
   }
 
-  // After softplus and clamp; zeros past the end.
-  __device__ float2 Step(int start, const Raw& raw) const {
-    const int token = start + static_cast<int>(threadIdx.x) % 32 * 2;
-    float dt[2];
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const float step = fminf(fmaxf(FastSoftplus(ToFloat(raw.tokens[i]) + bias), dt_min), dt_max);
-      dt[i] = token + i < length ? step : 0;
-    }
-    return make_float2(dt[0], dt[1]);
+  // After softplus and clamp; zeros past the end, whatever lies there.
+  __device__ float2 Step(int start, int buffer) const {
+    const uint2 words =
+        *reinterpret_cast<const uint2*>(buffers_ + buffer * kChunk * kTimeStepBytes);
+    const auto step = [&](uint32_t word, int token) {
+      const float dt = Unpack<T>(word >> shift_).x + bias_;
+      return token < length_ ? fminf(fmaxf(FastSoftplus(dt), dt_min_), dt_max_) : 0.0f;
+    };
+    return make_float2(step(words.x, start + first_), step(words.y, start + first_ + 1));
   }
+
+ private:
+  const T* source_;
+  int64_t stride_;
+  int length_;
+  int first_;
+  int shift_;
+  const char* buffers_;
+  float bias_;
+  float dt_min_;
+  float dt_max_;
 };
 
 // A lane has the tokens 2 i and 2 i + 1.
@@ -107,22 +105,20 @@ template <typename T>
 __device__ inline void LeadRole(const Block& block) {
   Barriers& barriers = block.barriers();
   Ring<kDecayDepth> decays;
+  const float a = -expf(block.call.tensors.a_log[block.head]) * 1.4426950408889634f;
   block.ForEachSequence([&](const Sequence& sequence, int64_t, int chunks) {
     const TimeSteps<T> steps(block, sequence);
-    typename TimeSteps<T>::Raw coming[kAhead];
-#pragma unroll
-    for (int i = 0; i < kAhead; ++i) {
-      coming[i] = steps.Load(i * kChunk);
+    for (int i = 0; i < kTimeStepDepth; ++i) {
+      steps.Begin(i * kChunk, i);
     }
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      const float2 dt = steps.Step(chunk * kChunk, coming[0]);
-#pragma unroll
-      for (int i = 0; i + 1 < kAhead; ++i) {
-        coming[i] = coming[i + 1];
-      }
-      coming[kAhead - 1] = steps.Load((chunk + kAhead) * kChunk);
+      const int buffer = chunk % kTimeStepDepth;
+      WaitCopies<kTimeStepDepth - 1>();
+      const float2 dt = steps.Step(chunk * kChunk, buffer);
+      __syncwarp();
+      steps.Begin((chunk + kTimeStepDepth) * kChunk, buffer);
       WaitEmpty(barriers.decay_empty[decays.index], decays.parity);
-      SumDecays(dt, steps.a, block.DecayBuffer(decays.index));
+      SumDecays(dt, a, block.DecayBuffer(decays.index));
       ArriveWarp(barriers.decay_full[decays.index]);
       decays.Next();
     }
@@ -132,7 +128,7 @@ __device__ inline void LeadRole(const Block& block) {
 // Begins the copy of a chunk's inputs u and of the three tokens before them into the ring's next
 // buffer. Tokens that are not the sequence's come along, or zeros: FillEnds puts that right.
 __device__ inline void BeginInputs(const Block& block, const CUtensorMap& inputs, int64_t token,
-                                   Ring<kInputDepth>& ring) {
+                                   uint64_t policy, Ring<kInputDepth>& ring) {
   if (threadIdx.x % 32 == 0) {
     Barriers& barriers = block.barriers();
     WaitEmpty(barriers.input_empty[ring.index], ring.parity);
@@ -140,13 +136,15 @@ __device__ inline void BeginInputs(const Block& block, const CUtensorMap& inputs
     ArriveExpecting(full, InputTile::kBytes);
     CopyBoxToShared(SharedAddress(block.InputBuffer(ring.index)), inputs,
                     static_cast<int>(block.call.shape.inner()) + block.head * kHeadDim,
-                    static_cast<int>(token) - kHalo, full);
+                    static_cast<int>(token) - kHalo, full, policy);
   }
   __syncwarp();
   ring.Next();
 }
 
-// The copy role. Inputs come a chunk before the group's tiles, which wait for a later station.
+constexpr int kInputsAhead = kInputDepth - 1;
+
+// The copy role. Inputs come two chunks before the group's tiles, which wait for a later station.
 __device__ inline void CopyRole(const Block& block, const char* tiles,
                                 const CUtensorMap& input_map) {
   const int64_t stride = block.call.shape.n_groups * GroupTile::kBytes;
@@ -154,10 +152,12 @@ __device__ inline void CopyRole(const Block& block, const char* tiles,
   Barriers& barriers = block.barriers();
   Ring<kGroupDepth> groups;
   Ring<kInputDepth> inputs;
+  // Inputs are read once; r, which the norm reads after them, is to stay in the cache.
+  const uint64_t policy = ReadOncePolicy();
   bool waited = false;
   block.ForEachSequence([&](const Sequence& sequence, int64_t first_tile, int chunks) {
-    if (chunks > 0) {
-      BeginInputs(block, input_map, sequence.first_token, inputs);
+    for (int chunk = 0; chunk < min(chunks, kInputsAhead); ++chunk) {
+      BeginInputs(block, input_map, sequence.first_token + chunk * kChunk, policy, inputs);
     }
     if (!waited) {
       // The tiles are the kernel before's; inputs are not.
@@ -165,8 +165,9 @@ __device__ inline void CopyRole(const Block& block, const char* tiles,
       waited = true;
     }
     for (int chunk = 0; chunk < chunks; ++chunk, groups.Next()) {
-      if (chunk + 1 < chunks) {
-        BeginInputs(block, input_map, sequence.first_token + (chunk + 1) * kChunk, inputs);
+      if (chunk + kInputsAhead < chunks) {
+        BeginInputs(block, input_map, sequence.first_token + (chunk + kInputsAhead) * kChunk,
+                    policy, inputs);
       }
       if (threadIdx.x % 32 == 0) {
         WaitEmpty(barriers.group_empty[groups.index], groups.parity);

@@ -1,8 +1,10 @@
-// The output role: r = (what the state carries + what the chunk adds + D x) silu(z).
+// The output role: r = (what the state carries + what the chunk adds + D x) silu(z), and its sums
+// of squares.
 
 #ifndef BAMBA_KERNELS_CUDA_HOPPER_OUTPUT_CUH_
 #define BAMBA_KERNELS_CUDA_HOPPER_OUTPUT_CUH_
 
+#include "hopper_gated.cuh"
 #include "hopper_pipeline.cuh"
 
 namespace bamba::cuda::hopper {
@@ -28,32 +30,30 @@ template <typename T>
 class GateCopy {
  public:
   __device__ GateCopy(const Block& block, const Sequence& sequence, const OutputPlace& place,
-                      int turn)
+                      int turn, int start)
       : tile_(block.GateBuffer(turn) + place.warp * kTokens * kRowBytes),
         first_token_(place.warp * kTokens),
-        length_(static_cast<int>(sequence.length)),
-        stride_(block.call.shape.projected()) {
+        stride_(static_cast<int>(block.call.shape.projected())) {
     const int lane = threadIdx.x % 32;
-    row_ = lane / kPieces;
+    const int row = lane / kPieces;
+    left_ = static_cast<int>(sequence.length) - start - first_token_ - row;
     source_ = static_cast<const T*>(block.call.tensors.zxbcdt) +
-              (sequence.first_token + first_token_ + row_) * stride_ + block.head * kHeadDim +
-              lane % kPieces * 8;
-    target_ = SharedAddress(tile_) + row_ * kRowBytes + PairOffset(row_, lane % kPieces / 2) +
+              (sequence.first_token + start + first_token_ + row) * stride_ +
+              block.head * kHeadDim + lane % kPieces * 8;
+    target_ = SharedAddress(tile_) + row * kRowBytes + PairOffset(row, lane % kPieces / 2) +
               lane % 2 * 16;
   }
 
-  // Begins the copies of the chunk that starts at a token, if there is one.
-  __device__ void Begin(int start) const {
-    if (start < length_) {
-      const T* token = source_ + start * stride_;
+  // Begins the copies of the warpgroup's next chunk.
+  __device__ void BeginNext() {
 #pragma unroll
-      for (int i = 0; i < kTokens / kRowsAtOnce; ++i) {
-        const bool real = start + first_token_ + row_ + i * kRowsAtOnce < length_;
-        CopyPiece<16>(target_ + i * kRowsAtOnce * kRowBytes, real ? token : source_, real);
-        token += kRowsAtOnce * stride_;
-      }
+    for (int i = 0; i < kTokens / kRowsAtOnce; ++i) {
+      CopyPiece(target_ + i * kRowsAtOnce * kRowBytes, source_ + i * kRowsAtOnce * stride_,
+                i * kRowsAtOnce < left_, policy_);
     }
     CommitCopies();
+    left_ -= kOutputs * kChunk;
+    source_ += static_cast<int64_t>(kOutputs * kChunk) * stride_;
   }
 
   // Four channels from 16 i + 4 q on, of the thread's row.
@@ -62,8 +62,6 @@ class GateCopy {
     return *reinterpret_cast<const uint2*>(tile_ + row * kRowBytes + PairOffset(row, i) +
                                            place.q * 8);
   }
-
-  __device__ int length() const { return length_; }
 
  private:
   static constexpr int kTokens = 16;
@@ -75,11 +73,11 @@ class GateCopy {
 
   const char* tile_;
   int first_token_;
-  int length_;
-  int64_t stride_;
-  int row_;
-  const T* source_;
+  int stride_;
+  int left_;         // tokens of the sequence from the lane's first one on
+  const T* source_;  // of that token; not read where it is past the sequence's end
   uint32_t target_;
+  uint64_t policy_ = ReadOncePolicy();
 };
 
 // The chunk's products of tokens with tokens, (C Bᵀ) exp(cs_l - cs_s) dt_s at and below the
@@ -171,23 +169,50 @@ __device__ inline void FinishProducts(float (&sums)[32]) {
   Pin(sums);
 }
 
-// Gates and stores. `target` is where r of the thread's first row and channels goes, rows of
-// `inner`; tokens past `left` are not stored.
+// Where r of a thread's first row and channels goes, and its sum of squares; rows of as many.
+template <typename T>
+struct GatedTarget {
+  T* r;
+  float* squares;
+  int64_t channels;
+  int64_t heads;
+
+  __device__ void Skip(int64_t rows) {
+    r += rows * channels;
+    squares += rows * heads;
+  }
+};
+
+// Gates and stores; tokens past `left` are not stored.
 template <typename T>
 __device__ inline void StoreGated(const OutputPlace& place, const float (&sums)[32],
-                                  const GateCopy<T>& gate, float* target, int64_t inner, int left) {
+                                  const GateCopy<T>& gate, const GatedTarget<T>& target, int left) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    float* token = target + half * 8 * inner;
+    float4 r[4];
+    float squares = 0;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const uint2 words = gate.Load(place, half, i);
       const float2 z[2] = {Unpack<T>(words.x), Unpack<T>(words.y)};
       const float* sum = &sums[8 * i + 2 * half];
-      const float4 r = make_float4(sum[0] * FastSilu(z[0].x), sum[4] * FastSilu(z[0].y),
-                                   sum[1] * FastSilu(z[1].x), sum[5] * FastSilu(z[1].y));
-      if (place.rows[half] < left) {
-        *reinterpret_cast<float4*>(token + 16 * i) = r;
+      r[i] = make_float4(sum[0] * FastSilu(z[0].x), sum[4] * FastSilu(z[0].y),
+                         sum[1] * FastSilu(z[1].x), sum[5] * FastSilu(z[1].y));
+      squares += r[i].x * r[i].x + r[i].y * r[i].y + r[i].z * r[i].z + r[i].w * r[i].w;
+    }
+    // Four lanes have a row.
+    squares += __shfl_xor_sync(~0u, squares, 1);
+    squares += __shfl_xor_sync(~0u, squares, 2);
+    if (place.rows[half] < left) {
+      const float scale = kScalesGated<T> ? PowerOfTwo(-ExponentOfRoot(squares)) : 1.0f;
+      T* token = target.r + half * 8 * target.channels;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        *reinterpret_cast<uint2*>(token + 16 * i) = make_uint2(
+            Pack<T>(r[i].x * scale, r[i].y * scale), Pack<T>(r[i].z * scale, r[i].w * scale));
+      }
+      if (place.q == 0) {
+        target.squares[half * 8 * target.heads] = squares;
       }
     }
   }
@@ -195,7 +220,7 @@ __device__ inline void StoreGated(const OutputPlace& place, const float (&sums)[
 
 // `turn` is 0 or 1: which of the warpgroups that take chunks in turn.
 template <typename T>
-__device__ inline void OutputRole(const Block& block, int turn, float* gated) {
+__device__ inline void OutputRole(const Block& block, int turn, float* squares) {
   const OutputPlace place;
   const float d = block.call.tensors.d[block.head];
   Barriers& barriers = block.barriers();
@@ -206,16 +231,21 @@ __device__ inline void OutputRole(const Block& block, int turn, float* gated) {
   groups.Skip(turn);
   decay.Skip(turn);
   channels.Skip(turn);
-  const int64_t inner = block.call.shape.inner();
+  const Mamba2Shape& shape = block.call.shape;
   // Turns go on from sequence to sequence.
   int chunks_before = 0;
   block.ForEachSequence([&](const Sequence& sequence, int64_t, int chunks) {
-    const int first = (turn + chunks_before) % kOutputs;
+    const int length = static_cast<int>(sequence.length);
+    const int first = (turn + kOutputs - chunks_before % kOutputs) % kOutputs;
     chunks_before += chunks;
-    const GateCopy<T> gate(block, sequence, place, turn);
-    gate.Begin(first * kChunk);
-    float* target = gated + (sequence.first_token + first * kChunk + place.rows[0]) * inner +
-                    block.head * kHeadDim + 4 * place.q;
+    GateCopy<T> gate(block, sequence, place, turn, first * kChunk);
+    if (first < chunks) {
+      gate.BeginNext();
+    }
+    GatedTarget<T> target = {
+        static_cast<T*>(block.call.tensors.y) + block.head * kHeadDim + 4 * place.q,
+        squares + block.head, shape.inner(), shape.num_heads};
+    target.Skip(sequence.first_token + first * kChunk + place.rows[0]);
     for (int chunk = first; chunk < chunks; chunk += kOutputs) {
       const char* group = block.GroupBuffer(groups.index);
       const char* channel = block.ChannelBuffer(channels.index);
@@ -243,11 +273,14 @@ __device__ inline void OutputRole(const Block& block, int turn, float* gated) {
       ArriveWarp(barriers.channel_empty[channels.index]);
       WaitCopies<0>();
       __syncwarp();
-      const int start = chunk * kChunk;
-      StoreGated<T>(place, sums, gate, target, inner, gate.length() - start);
+      StoreGated<T>(place, sums, gate, target, length - chunk * kChunk);
       __syncwarp();
-      gate.Begin(start + kOutputs * kChunk);
-      target += kOutputs * kChunk * inner;
+      // Zeros past the last one could come after the next sequence's first z, which goes to the
+      // same place.
+      if (chunk + kOutputs < chunks) {
+        gate.BeginNext();
+      }
+      target.Skip(kOutputs * kChunk);
       groups.Skip(kOutputs);
       decay.Skip(kOutputs);
       channels.Skip(kOutputs);

@@ -6,7 +6,7 @@
 //   copy      one warp: brings the group's tiles (B, C, C Bᵀ) and the inputs of coming chunks
 //   convolve  one warpgroup: x after convolution and SiLU
 //   state     one warpgroup: the state, in registers; its value before each chunk is an operand
-//   output    two warpgroups, in turn: r, y before the norm
+//   output    two warpgroups, in turn: r, which is y before the norm
 //
 // Each hand-over is a ring of buffers with two barriers a buffer: full and empty.
 
@@ -47,6 +47,9 @@ struct InputTile {
   static constexpr int kBytes = kRows * kHeadDim * 2;
 };
 
+// dt of a token and of the other head of an even and an odd one: the least that a copy brings.
+constexpr int kTimeStepBytes = 4;
+
 // z of a chunk, a row of 128 bytes a token. Of each warp's 16 tokens only that warp makes use.
 constexpr int kGateBytes = TileBytes(kChunk);
 
@@ -77,6 +80,8 @@ constexpr int kGroupDepth = 3;
 constexpr int kDecayDepth = 4;
 constexpr int kInputDepth = 3;
 constexpr int kChannelDepth = 2;
+// dt comes from memory in pieces of a sector each, which takes longer than a chunk.
+constexpr int kTimeStepDepth = 4;
 
 struct Barriers {
   uint64_t group_full[kGroupDepth];
@@ -99,7 +104,8 @@ struct SharedLayout {
   static constexpr int kGates = kStates + kStateBytes;
   static constexpr int kInputs = kGates + kOutputs * kGateBytes;
   static constexpr int kDecays = kInputs + kInputDepth * InputTile::kBytes;
-  static constexpr int kBarriers = kDecays + kDecayDepth * static_cast<int>(sizeof(Decays));
+  static constexpr int kTimeSteps = kDecays + kDecayDepth * static_cast<int>(sizeof(Decays));
+  static constexpr int kBarriers = kTimeSteps + kTimeStepDepth * kChunk * kTimeStepBytes;
   static constexpr int kBytes = kBarriers + static_cast<int>(sizeof(Barriers));
 };
 constexpr int kScanBytes = SharedLayout::kBytes + 1024;

@@ -47,15 +47,16 @@ __device__ inline float Exp2(float value) {
   return value;
 }
 
-// v / (1 + exp(-v)) as (v + v tanh(v / 2)) / 2: one call of the special function unit in place of
-// two. Its error, 2^-11 of v / 2, is below the rounding of either 16-bit type to which the result
-// goes.
-__device__ inline float FastSilu(float value) {
-  const float half = 0.5f * value;
+// v / (1 + exp(-v)) as (v + v tanh(v / 2)) / 2, given v / 2: one call of the special function unit
+// in place of two. Its error, 2^-11 of v / 2, is below the rounding of either 16-bit type to which
+// the result goes.
+__device__ inline float FastSiluOfTwice(float half) {
   float tanh;
   asm("tanh.approx.f32 %0, %1;" : "=f"(tanh) : "f"(half));
   return half + half * tanh;
 }
+
+__device__ inline float FastSilu(float value) { return FastSiluOfTwice(0.5f * value); }
 
 __device__ inline uint32_t SharedAddress(const void* pointer) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
@@ -111,23 +112,34 @@ __device__ inline void CopyToShared(uint32_t target, const void* source, uint32_
       : "memory");
 }
 
+// A policy for what is read once: it leaves the cache before anything else does.
+__device__ inline uint64_t ReadOncePolicy() {
+  uint64_t policy;
+  asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+  return policy;
+}
+
 // A box of a matrix of which the map tells the shape, from a column and row on; zeros outside of
 // it.
 __device__ inline void CopyBoxToShared(uint32_t target, const CUtensorMap& map, int column, int row,
-                                       uint32_t barrier) {
+                                       uint32_t barrier, uint64_t policy) {
   asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, "
-      "%3}], [%4];" ::"r"(target),
-      "l"(&map), "r"(column), "r"(row), "r"(barrier)
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint "
+      "[%0], [%1, {%2, %3}], [%4], %5;" ::"r"(target),
+      "l"(&map), "r"(column), "r"(row), "r"(barrier), "l"(policy)
       : "memory");
 }
 
-// A piece of 4, 8 or 16 bytes, in the background; zeros where `real` is false.
-template <int kBytes>
-__device__ inline void CopyPiece(uint32_t target, const void* source, bool real) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(target), "l"(source),
-               "n"(kBytes), "r"(real ? kBytes : 0)
+// A piece of 16 bytes, in the background; zeros where `real` is false.
+__device__ inline void CopyPiece(uint32_t target, const void* source, bool real, uint64_t policy) {
+  asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2, %3;" ::"r"(target),
+               "l"(source), "r"(real ? 16 : 0), "l"(policy)
                : "memory");
+}
+
+// Four bytes, in the background.
+__device__ inline void CopyWord(uint32_t target, const void* source) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(target), "l"(source) : "memory");
 }
 
 // Closes a group of such copies.

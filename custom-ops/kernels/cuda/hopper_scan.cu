@@ -1,13 +1,15 @@
 // The chunked scan for 16-bit types on compute capability 9.0, heads of 64 channels and a state of
 // 128: Bamba's sizes.
 //
-// Two kernels: the first computes what the heads of a group share (hopper_prepare.cuh), the second
-// gives a block one head of one sequence (hopper_pipeline.cuh).
+// Three kernels: the first computes what the heads of a group share (hopper_prepare.cuh), the
+// second gives a block one head of one sequence (hopper_pipeline.cuh), the third norms
+// (hopper_norm.cuh).
 
 #include <algorithm>
 
 #include "hopper_convolve.cuh"
 #include "hopper_lead.cuh"
+#include "hopper_norm.cuh"
 #include "hopper_output.cuh"
 #include "hopper_prepare.cuh"
 #include "hopper_state.cuh"
@@ -50,7 +52,7 @@ cudaError_t MapInputs(const Call& call, CUtensorMap& map) {
 template <typename T>
 __global__ void __launch_bounds__(kScanThreads, 1)
     ScanKernel(const __grid_constant__ Call call, const __grid_constant__ CUtensorMap inputs,
-               const char* tiles, float* gated) {
+               const char* tiles, float* squares) {
   extern __shared__ char memory[];
   LetKernelAfterStart();
   const int head = blockIdx.x;
@@ -64,7 +66,7 @@ __global__ void __launch_bounds__(kScanThreads, 1)
   if (warpgroup == 0) {
     StateRole<T>(block);
   } else if (warpgroup <= kOutputs) {
-    OutputRole<T>(block, warpgroup - 1, gated);
+    OutputRole<T>(block, warpgroup - 1, squares);
   } else if (warpgroup == 1 + kOutputs) {
     ConvolveRole<T>(block);
   } else if (Uniform(threadIdx.x % kWarpgroup / 32) == 0) {
@@ -80,21 +82,32 @@ __global__ void __launch_bounds__(kScanThreads, 1)
 bool HopperScanFits(const Mamba2Shape& shape, const Device& device) {
   return device.compute_capability == 90 && shape.data_type != DataType::kFloat32 &&
          shape.head_dim == hopper::kHeadDim && shape.state_size == hopper::kState &&
-         shape.conv_width <= hopper::kTaps && shape.num_heads % 8 == 0 && shape.length > 0 &&
+         shape.conv_width <= hopper::kTaps && shape.num_heads % 8 == 0 &&
+         shape.norm_group_size % hopper::kHeadDim == 0 && shape.length > 0 &&
          shape.num_sequences > 0;
 }
 
-size_t HopperScanBytes(const Mamba2Shape& shape) {
+namespace {
+
+// Scratch memory: the group's tiles, and behind them the sums of squares of each token and head.
+size_t GroupTilesBytes(const Mamba2Shape& shape) {
   // Whether a call is packed is not known here; the packed form needs the most.
   return static_cast<size_t>(hopper::MostTiles(shape, shape.batch == 1) * shape.n_groups) *
          hopper::GroupTile::kBytes;
 }
 
+}  // namespace
+
+size_t HopperScanBytes(const Mamba2Shape& shape) {
+  return GroupTilesBytes(shape) +
+         static_cast<size_t>(shape.batch * shape.length * shape.num_heads) * sizeof(float);
+}
+
 template <typename T>
-cudaError_t HopperScan(const Call& call, void* scratch, float* gated, const Device& device,
-                       cudaStream_t stream) {
+cudaError_t HopperScan(const Call& call, void* scratch, const Device& device, cudaStream_t stream) {
   const Mamba2Shape& shape = call.shape;
   char* tiles = static_cast<char*>(scratch);
+  float* squares = reinterpret_cast<float*>(tiles + GroupTilesBytes(shape));
   Launch prepare;
   prepare.grid =
       dim3(static_cast<unsigned>(hopper::MostTiles(shape, call.tensors.cu_seqlens != nullptr)),
@@ -119,11 +132,20 @@ cudaError_t HopperScan(const Call& call, void* scratch, float* gated, const Devi
   scan.shared_bytes = hopper::kScanBytes;
   scan.stream = stream;
   scan.overlaps = true;
-  return Start(scan, hopper::ScanKernel<T>, call, inputs, tiles, gated);
+  if (cudaError_t error = Start(scan, hopper::ScanKernel<T>, call, inputs, tiles, squares);
+      error != cudaSuccess) {
+    return error;
+  }
+  Launch norm;
+  norm.grid = dim3(
+      static_cast<unsigned>(shape.batch * shape.length * (shape.inner() / shape.norm_group_size)));
+  norm.threads = hopper::kNormThreads;
+  norm.stream = stream;
+  norm.overlaps = true;
+  return Start(norm, hopper::NormKernel<T>, call, squares);
 }
 
-template cudaError_t HopperScan<__half>(const Call&, void*, float*, const Device&, cudaStream_t);
-template cudaError_t HopperScan<__nv_bfloat16>(const Call&, void*, float*, const Device&,
-                                               cudaStream_t);
+template cudaError_t HopperScan<__half>(const Call&, void*, const Device&, cudaStream_t);
+template cudaError_t HopperScan<__nv_bfloat16>(const Call&, void*, const Device&, cudaStream_t);
 
 }  // namespace bamba::cuda

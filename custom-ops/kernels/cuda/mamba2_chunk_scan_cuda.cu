@@ -21,27 +21,27 @@ size_t GatedBytes(const Mamba2Shape& shape) {
 }
 
 template <typename T>
-cudaError_t Scan(const Call& call, void* scratch, float* gated, const Device& device,
-                 cudaStream_t stream) {
+cudaError_t Scan(const Call& call, void* workspace, const Device& device, cudaStream_t stream) {
   if constexpr (!std::is_same_v<T, float>) {
     if (HopperScanFits(call.shape, device)) {
-      return HopperScan<T>(call, scratch, gated, device, stream);
+      return HopperScan<T>(call, workspace, device, stream);
     }
   }
-  return PortableScan<T>(call, scratch, gated, device, stream);
+  float* gated = static_cast<float*>(workspace);
+  void* scratch = static_cast<char*>(workspace) + GatedBytes(call.shape);
+  if (cudaError_t error = PortableScan<T>(call, scratch, gated, device, stream);
+      error != cudaSuccess) {
+    return error;
+  }
+  return GatedNorm<T>(call, gated, device, stream);
 }
 
 template <typename T>
 cudaError_t Run(const Call& call, void* workspace, const Device& device, cudaStream_t stream) {
-  float* gated = static_cast<float*>(workspace);
   if (IsStep(call.shape, call.tensors)) {
-    return Step<T>(call, gated, device, stream);
+    return Step<T>(call, static_cast<float*>(workspace), device, stream);
   }
-  void* scratch = static_cast<char*>(workspace) + GatedBytes(call.shape);
-  if (cudaError_t error = Scan<T>(call, scratch, gated, device, stream); error != cudaSuccess) {
-    return error;
-  }
-  if (cudaError_t error = GatedNorm<T>(call, gated, device, stream); error != cudaSuccess) {
+  if (cudaError_t error = Scan<T>(call, workspace, device, stream); error != cudaSuccess) {
     return error;
   }
   return PassThrough(call, stream);
@@ -80,10 +80,10 @@ cudaError_t ReadDevice(int ordinal, Device& device) {
 }
 
 size_t Mamba2WorkspaceBytes(const Mamba2Shape& shape, const Device& device) {
-  const size_t scan =
-      HopperScanFits(shape, device) ? HopperScanBytes(shape) : PortableScanBytes(shape);
+  const size_t scan = HopperScanFits(shape, device) ? HopperScanBytes(shape)
+                                                    : GatedBytes(shape) + PortableScanBytes(shape);
   // Whether a call of one token a row is packed shows only in its tensors.
-  return GatedBytes(shape) + (shape.length == 1 ? std::max(StepBytes(shape), scan) : scan);
+  return shape.length == 1 ? std::max(GatedBytes(shape) + StepBytes(shape), scan) : scan;
 }
 
 cudaError_t Mamba2ChunkScan(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* workspace,

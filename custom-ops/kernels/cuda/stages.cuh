@@ -36,12 +36,11 @@ template <typename T>
 cudaError_t Step(const Call& call, float* gated, const Device& device, cudaStream_t stream);
 
 // hopper_scan.cu: 16-bit types, heads of 64, state of 128, on compute capability 9.0. Writes states
-// and r.
+// and y.
 bool HopperScanFits(const Mamba2Shape& shape, const Device& device);
 size_t HopperScanBytes(const Mamba2Shape& shape);
 template <typename T>
-cudaError_t HopperScan(const Call& call, void* scratch, float* gated, const Device& device,
-                       cudaStream_t stream);
+cudaError_t HopperScan(const Call& call, void* scratch, const Device& device, cudaStream_t stream);
 
 }  // namespace bamba::cuda
 
