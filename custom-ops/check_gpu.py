@@ -15,6 +15,7 @@ The exit code is 0 if all is right.
 """
 
 import argparse
+import concurrent.futures
 import ctypes
 import datetime
 import hashlib
@@ -40,6 +41,8 @@ SOURCES = ["kernels/*.h", "kernels/cuda/*", "ops/cuda_*"]
 # compute-sanitizer's tools, with the most tokens of a row of the table that runs under each: they are slow.
 SANITIZERS = {"memcheck": 64, "initcheck": 64, "racecheck": 64}
 SANITIZER_SECONDS = 1800
+# Small models that are verified at once.
+PROCESSES = 6
 # Tokens of context of the 9B model that is measured.
 CONTEXT = 40960
 # How it is exported, and what is measured of it, as arguments of "bamba-onnx export" and of "bamba-onnx bench".
@@ -145,6 +148,11 @@ def sanitize(tool):
     return result | tally(program)
 
 
+def sanitize_kernels():
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return list(pool.map(sanitize, SANITIZERS))
+
+
 def verify(folder, checkpoint, name, ops):
     """One model on the CUDA provider against what Hugging Face computes."""
     arguments = [folder / "command" / "bamba-onnx", "verify", folder / "models" / name, "--reference", checkpoint]
@@ -165,11 +173,10 @@ def verify(folder, checkpoint, name, ops):
 
 def verify_models(folder):
     library = BUILD / "ops" / "libbamba_ops.so"
-    results = []
-    for checkpoint, _, name in models():
-        for ops in ("off", library):
-            results.append(verify(folder, checkpoint, name, ops))
-            print(json.dumps(results[-1]), flush=True)
+    runs = [(checkpoint, name, ops) for checkpoint, _, name in models() for ops in ("off", library)]
+    with concurrent.futures.ThreadPoolExecutor(PROCESSES) as pool:
+        results = list(pool.map(lambda run: verify(folder, *run), runs))
+    print("\n".join(json.dumps(result) for result in results), flush=True)
     return results
 
 
@@ -277,7 +284,7 @@ def run(folder, onnxruntime, parts):
     checks = {
         "times": measure,
         "kernels": test_kernels,
-        "sanitizers": lambda: [sanitize(tool) for tool in SANITIZERS],
+        "sanitizers": sanitize_kernels,
         "tests": lambda: test_library(folder),
         "models": lambda: verify_models(folder),
         "bench": lambda: benchmark(folder),

@@ -163,6 +163,7 @@ __device__ inline void ConvolveRole(const Block& block) {
       ConvolveChannels<T>(pair, block.InputBuffer(inputs.index), lane, warp * kWarpTokens,
                           block.DecayBuffer(decays.index).weight, plain, weighted);
       ArriveWarp(barriers.input_empty[inputs.index]);
+      ArriveWarp(barriers.decay_empty[decays.index]);
       WaitEmpty(barriers.channel_empty[channels.index], channels.parity);
       char* tiles = block.ChannelBuffer(channels.index);
       StoreRows(tiles + ChannelTile::kX, row, warp * kWarpPieces, plain);

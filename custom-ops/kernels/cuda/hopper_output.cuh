@@ -253,6 +253,7 @@ __device__ inline void OutputRole(const Block& block, int turn, float* squares) 
 
       WaitFull(barriers.channel_full[channels.index], channels.parity);
       WaitFull(barriers.group_full[groups.index], groups.parity);
+      WaitFull(barriers.decay_full[decay.index], decay.parity);
       uint32_t operand[4][4];
       WeighScores<T>(place, decays, group + GroupTile::kScores, d, operand);
       const float carried[2] = {decays.carried[place.rows[0]], decays.carried[place.rows[1]]};

@@ -194,7 +194,7 @@ __device__ inline void InitBarriers(Barriers& barriers) {
   }
   for (int i = 0; i < kDecayDepth; ++i) {
     InitBarrier(SharedAddress(&barriers.decay_full[i]), 1);
-    InitBarrier(SharedAddress(&barriers.decay_empty[i]), 2 * kWarps);
+    InitBarrier(SharedAddress(&barriers.decay_empty[i]), 3 * kWarps);
   }
   for (uint64_t& full : barriers.state_full) {
     InitBarrier(SharedAddress(&full), kWarps);

@@ -83,6 +83,7 @@ __device__ inline void StateRole(const Block& block) {
       ArriveWarpWritten(barriers.state_full[readers.index]);
 
       WaitFull(barriers.channel_full[channels.index], channels.parity);
+      WaitFull(barriers.decay_full[decays.index], decays.parity);
       const float decay = Exp2(block.DecayBuffer(decays.index).cs[kChunk - 1]);
 #pragma unroll
       for (float& sum : state.sums) {
