@@ -40,7 +40,7 @@ struct Size {
 // Short of a group, of a vector, and more groups and elements than kernels take at a time.
 constexpr int64_t kDepths[] = {1, 20, 32, 100, 224, 1064, 2117};
 // On both sides of where kernels change with the number of rows, and columns no vector divides.
-constexpr Size kSizes[] = {{1, 5, 0}, {2, 33, 0}, {3, 2, 0}, {4, 37, 0}, {11, 70, 0}};
+constexpr Size kSizes[] = {{1, 5, 0}, {2, 33, 0}, {3, 2, 0}, {4, 37, 0}, {7, 70, 0}};
 
 std::string NameOf(Activations activations) {
   switch (activations) {

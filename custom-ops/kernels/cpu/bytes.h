@@ -5,6 +5,7 @@
 #ifndef BAMBA_KERNELS_CPU_BYTES_H_
 #define BAMBA_KERNELS_CPU_BYTES_H_
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -45,7 +46,13 @@ constexpr float kWholeCodesOffset = 0;
 // bits. No sum saturates.
 template <int kBits>
 Ints Dot(Ints sums, Bytes codes, Bytes activations) {
+#if defined(__GNUC__)
+  // GCC copies the sums of its own function from register to register and back, twice a product.
+  asm("vpdpbusd %2, %1, %0" : "+v"(sums.v) : "v"(codes.v), "vm"(activations.v));
+  return sums;
+#else
   return {_mm512_dpbusd_epi32(sums.v, codes.v, activations.v)};
+#endif
 }
 
 // kParts floats, each in as many lanes as its neighbours; four are read.
@@ -206,6 +213,57 @@ inline void Transpose(Bytes (&rows)[Vec::kLanes]) {
   }
 }
 
+#endif
+
+// The lowest byte of each lane.
+inline void StoreLowBytes(Vec v, int8_t* p) {
+#if defined(__AVX512VNNI__)
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(v.v)));
+#else
+  float lanes[Vec::kLanes];
+  v.Store(lanes);
+  for (int i = 0; i < Vec::kLanes; ++i) {
+    p[i] = static_cast<int8_t>(std::bit_cast<uint32_t>(lanes[i]));
+  }
+#endif
+}
+
+// As many packed codes as a vector of float32 has lanes, in their order.
+#if defined(__AVX2__)
+// The nibbles of eight bytes, the low one of each and then the high one.
+inline __m128i Nibbles(__m128i packed) {
+  const __m128i wide = _mm_cvtepu8_epi16(packed);
+  return _mm_and_si128(_mm_or_si128(wide, _mm_slli_epi16(wide, 4)), _mm_set1_epi8(15));
+}
+template <int kBits>
+Vec LoadCodes(const uint8_t* p) {
+  __m128i codes;
+  if constexpr (Vec::kLanes * kBits == 128) {
+    codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  } else if constexpr (Vec::kLanes * kBits == 64) {
+    codes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  } else {
+    int32_t four;
+    std::memcpy(&four, p, 4);
+    codes = _mm_cvtsi32_si128(four);
+  }
+  if constexpr (kBits == 4) codes = Nibbles(codes);
+#if defined(__AVX512VNNI__)
+  return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes))};
+#else
+  return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(codes))};
+#endif
+}
+#else
+template <int kBits>
+Vec LoadCodes(const uint8_t* p) {
+  Vec result;
+  for (int i = 0; i < Vec::kLanes; ++i) {
+    const int code = kBits == 8 ? p[i] : (p[i / 2] >> (i % 2 * 4)) & 15;
+    result.v[i] = static_cast<float>(code);
+  }
+  return result;
+}
 #endif
 
 // The codes that lie in a vector, a part for each place in a byte: all their low nibbles and all

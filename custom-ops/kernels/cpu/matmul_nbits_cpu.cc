@@ -1,6 +1,8 @@
 #include "cpu/matmul_nbits_cpu.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <vector>
 
 #include "cpu/matmul_nbits_kernels.h"
 
@@ -27,6 +29,19 @@ NBitsKernels KernelsFor(Isa isa, const MatMulNBitsShape& shape) {
 }
 
 int64_t Tasks(int64_t size, int64_t task) { return (size + task - 1) / task; }
+
+// Memory of the thread that asks, which it keeps: the host's threads outlive a call.
+void* ThreadMemory(size_t bytes) {
+  struct alignas(64) Line {
+    std::byte bytes[64];
+  };
+  static thread_local std::vector<Line> lines;
+  const size_t count = (bytes + sizeof(Line) - 1) / sizeof(Line);
+  if (lines.size() < count) {
+    lines.resize(count);
+  }
+  return lines.data();
+}
 
 // The scratch memory: float32, float32, int8.
 void LayOut(void* workspace, NBitsWork& work) {
@@ -67,7 +82,7 @@ void MatMulNBits(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensor
     });
   } else {
     Run(threads, Tasks(shape.columns, kernels.panel_columns),
-        [&](int64_t panel) { kernels.multiply(work, panel); });
+        [&](int64_t panel) { kernels.multiply(work, panel, ThreadMemory(kernels.panel_bytes)); });
   }
 }
 

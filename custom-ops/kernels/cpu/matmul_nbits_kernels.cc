@@ -24,8 +24,7 @@ constexpr int kTileRows = kLanes == 16 ? 6 : 4;
 // one such block to the next.
 constexpr int64_t kPanelDepth = 1024;
 constexpr int64_t kPanelRows = 512;
-constexpr int64_t kPanelGroups = kPanelDepth / 32;
-// Groups of a row of W whose scales are made ready at once for dot products along K.
+// Groups of a row of W whose scales are made ready at once; a block of K never has more.
 constexpr int64_t kSpanGroups = 64;
 
 // Elements of one type at any index.
@@ -67,15 +66,6 @@ void StoreAll(DataType type, const float* floats, int64_t count, void* elements,
   }
 }
 
-// The largest lane, or NaN where a lane is.
-float Largest(Vec v) {
-  float lanes[kLanes];
-  v.Store(lanes);
-  float largest = lanes[0];
-  for (int i = 1; i < kLanes; ++i) largest = std::max(largest, lanes[i]);
-  return largest;
-}
-
 // A group of activations as int8.
 struct Rounded {
   int8_t codes[kMostBlockSize];
@@ -85,70 +75,88 @@ struct Rounded {
 
 // Rounds to 127ths of the largest magnitude. A group with a value that is not finite has a scale
 // that is NaN.
-void Round(const float* values, int64_t count, Rounded& rounded) {
+template <typename T>
+void Round(const T* values, int64_t count, Rounded& rounded) {
   Vec largest = Vec::All(0);
   Vec poison = Vec::All(0);
   for (int64_t i = 0; i < count; i += kLanes) {
-    const Vec v = Vec::Load(values + i);
+    const Vec v = LoadFloats(values + i);
     largest = Max(largest, Max(v, Vec::All(0) - v));
     poison = Fma(v, Vec::All(0), poison);
   }
   // What is smaller has no float32 reciprocal to speak of, and is zero.
-  const float most = Largest(largest);
+  const float most = largest.Largest();
   const float inverse = most > 1e-30f ? 127.0f / most : 0.0f;
   // 1.5 * 2^23: adding it leaves the whole number nearest, of two's complement, in the lowest byte.
   const Vec shift = Vec::All(12582912.0f);
-  uint32_t shifted[kMostBlockSize];
+  Vec sum = Vec::All(0);
   for (int64_t i = 0; i < count; i += kLanes) {
-    float lanes[kLanes];
-    Fma(Vec::Load(values + i), Vec::All(inverse), shift).Store(lanes);
-    std::memcpy(shifted + i, lanes, sizeof lanes);
-  }
-  int32_t sum = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    rounded.codes[i] = static_cast<int8_t>(shifted[i]);
-    sum += rounded.codes[i];
+    const Vec shifted = Fma(LoadFloats(values + i), Vec::All(inverse), shift);
+    StoreLowBytes(shifted, rounded.codes + i);
+    sum = sum + (shifted - shift);
   }
   rounded.scale = (inverse > 0 ? most / 127.0f : 0.0f) + poison.Sum();
-  rounded.offset = rounded.scale * static_cast<float>(sum);
+  rounded.offset = rounded.scale * sum.Sum();
 }
 
-// Lays a group's codes out as the kernels meet W's: those for the low nibbles of kWidth bytes, then
-// those for the high ones; kWidth bytes of each row of the tile lie side by side.
-template <int kBits, int kWidth>
-void Place(const int8_t* codes, int64_t group, int64_t block_size, const RowTile& tile, int64_t row,
-           int8_t* placed) {
+// Rounded activations lie block of K by block of K, in each block tile by tile, and as the kernels
+// meet W's codes: those for the low nibbles of kWidth bytes, then those for the high ones; kWidth
+// bytes of each row of the tile lie side by side. For dot products along K all is one block.
+template <bool kIsTurned>
+struct Layout {
+  static constexpr int kWidth = kIsTurned ? 4 : kVector;
+
+  static int64_t Depth(const NBitsWork& work) {
+    return kIsTurned ? kPanelDepth : work.padded_depth();
+  }
+
+  // A tile's activations of the block that begins at an element of K.
+  static int8_t* BlockAt(const NBitsWork& work, const RowTile& tile, int64_t start) {
+    const int64_t depth = std::min(Depth(work), work.padded_depth() - start);
+    return work.codes + start * work.shape.rows + tile.first * depth;
+  }
+};
+
+// Lays out a group's codes, of which the first is element `start` of the block.
+template <int kBits, bool kIsTurned>
+void Place(const int8_t* codes, int64_t start, int64_t block_size, int64_t rows, int64_t row,
+           int8_t* block) {
   constexpr int kParts = 8 / kBits;
-  const int64_t bytes = block_size / kParts;
-  const int64_t run = std::min<int64_t>(kWidth, bytes);
-  for (int part = 0; part < kParts; ++part) {
-    int8_t own[kMostBlockSize];
-    for (int64_t i = 0; i < bytes; ++i) own[i] = codes[i * kParts + part];
-    for (int64_t i = 0; i < bytes; i += run) {
-      const int64_t at = group * bytes + i;
-      const int64_t place = (at / kWidth * kParts + part) * tile.rows + row;
-      std::memcpy(placed + place * kWidth + at % kWidth, own + i, static_cast<size_t>(run));
+  constexpr int kWidth = Layout<kIsTurned>::kWidth;
+  // Every group has a multiple of so many bytes.
+  constexpr int kRun = 16;
+  constexpr int kPiece = std::min(kRun, kWidth);
+  for (int64_t i = 0; i < block_size / kParts; i += kRun) {
+    const int64_t at = start / kParts + i;
+    for (int part = 0; part < kParts; ++part) {
+      int8_t own[kRun];
+      for (int j = 0; j < kRun; ++j) own[j] = codes[(i + j) * kParts + part];
+      int8_t* to = block + ((at / kWidth * kParts + part) * rows + row) * kWidth + at % kWidth;
+      for (int j = 0; j < kRun; j += kPiece) {
+        std::memcpy(to + j * kParts * rows, own + j, kPiece);
+      }
     }
   }
 }
 
-// kWidth is that of Place.
-template <int kBits, int kWidth>
+template <typename T, int kBits, bool kIsTurned>
 void RoundTile(const NBitsWork& work, const RowTile& tile) {
   const MatMulNBitsShape& shape = work.shape;
   const int64_t size = shape.block_size;
   const int64_t groups = shape.groups();
-  int8_t* placed = work.codes + tile.first * work.padded_depth();
+  const int64_t depth = Layout<kIsTurned>::Depth(work);
   float* scales = work.scales + tile.first * work.padded_groups();
   float* offsets = work.offsets + tile.first * work.padded_groups();
   for (int64_t row = 0; row < tile.rows; ++row) {
+    const T* x = static_cast<const T*>(work.tensors.x) + (tile.first + row) * shape.depth;
+    T last[kMostBlockSize] = {};
+    std::copy(x + (groups - 1) * size, x + shape.depth, last);
     for (int64_t g = 0; g < groups; ++g) {
-      float values[kMostBlockSize] = {};
-      LoadAll(shape.data_type, work.tensors.x, (tile.first + row) * shape.depth + g * size,
-              std::min(size, shape.depth - g * size), values);
       Rounded rounded;
-      Round(values, size, rounded);
-      Place<kBits, kWidth>(rounded.codes, g, size, tile, row, placed);
+      Round(g + 1 < groups ? x + g * size : last, size, rounded);
+      const int64_t start = g * size % depth;
+      Place<kBits, kIsTurned>(rounded.codes, start, size, tile.rows, row,
+                              Layout<kIsTurned>::BlockAt(work, tile, g * size - start));
       scales[g * tile.rows + row] = rounded.scale;
       offsets[g * tile.rows + row] = rounded.offset;
     }
@@ -156,6 +164,18 @@ void RoundTile(const NBitsWork& work, const RowTile& tile) {
   const int64_t end = groups * tile.rows;
   std::fill(scales + end, scales + work.padded_groups() * tile.rows, 0.0f);
   std::fill(offsets + end, offsets + work.padded_groups() * tile.rows, 0.0f);
+}
+
+// Packed codes as float32.
+template <int kBits>
+void UnpackCodes(const uint8_t* packed, int64_t count, float* floats) {
+  constexpr int kParts = 8 / kBits;
+  constexpr int kMask = (1 << kBits) - 1;
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) LoadCodes<kBits>(packed + i / kParts).Store(floats + i);
+  for (; i < count; ++i) {
+    floats[i] = static_cast<float>((packed[i / kParts] >> (i % kParts * kBits)) & kMask);
+  }
 }
 
 // Zero points of a column's groups first ... first + count - 1; `first` is even.
@@ -173,13 +193,9 @@ void LoadZeroPoints(const NBitsWork& work, int64_t column, int64_t first, int64_
     case ZeroPoints::kPacked:
       break;
   }
-  constexpr int kParts = 8 / kBits;
-  constexpr int kMask = (1 << kBits) - 1;
-  const uint8_t* packed =
-      static_cast<const uint8_t*>(given) + column * shape.zero_point_bytes() + first / kParts;
-  for (int64_t i = 0; i < count; ++i) {
-    zero_points[i] = static_cast<float>((packed[i / kParts] >> (i % kParts * kBits)) & kMask);
-  }
+  UnpackCodes<kBits>(
+      static_cast<const uint8_t*>(given) + column * shape.zero_point_bytes() + first * kBits / 8,
+      count, zero_points);
 }
 
 // Scales s of a column's groups, and -z s, which times the sum of a group's activations is what its
@@ -188,11 +204,13 @@ template <int kBits>
 void LoadScales(const NBitsWork& work, int64_t column, int64_t first, int64_t count, float* scales,
                 float* shifts) {
   const int64_t padded = NBitsWork::Padded(count, kLanes);
+  if (count < padded) {
+    std::fill(scales + count, scales + padded, 0.0f);
+    std::fill(shifts + count, shifts + padded, 0.0f);
+  }
   LoadAll(work.shape.scale_type, work.tensors.scales, column * work.shape.groups() + first, count,
           scales);
   LoadZeroPoints<kBits>(work, column, first, count, shifts);
-  std::fill(scales + count, scales + padded, 0.0f);
-  std::fill(shifts + count, shifts + padded, 0.0f);
   const Vec offset = Vec::All(kBits == 8 ? kWholeCodesOffset : 0.0f);
   for (int64_t i = 0; i < padded; i += kLanes) {
     ((offset - Vec::Load(shifts + i)) * Vec::Load(scales + i)).Store(shifts + i);
@@ -210,7 +228,8 @@ class Dots {
   static constexpr int kVectors = std::max(1, kGroupBytes / kVector);
 
   // Columns past the last are the last.
-  Dots(const NBitsWork& work, int64_t column, int64_t last) : work_(work) {
+  Dots(const NBitsWork& work, int64_t column, int64_t last)
+      : work_(work), ahead_(kColumns * work.shape.code_bytes() + kPrefetchBytes) {
     for (int c = 0; c < kColumns; ++c) {
       columns_[c] = std::min(column + c, last);
       codes_[c] = work.tensors.codes + columns_[c] * work.shape.code_bytes();
@@ -265,7 +284,7 @@ class Dots {
       const int64_t at = group * kGroupBytes + v * kVector;
       const int8_t* x = work_.codes + at * kParts;
       for (int c = 0; c < kColumns; ++c) {
-        Prefetch(codes_[c] + at + kPrefetchBytes);
+        Prefetch(codes_[c] + at + ahead_);
         const Codes<kBits> codes(load(codes_[c] + at));
         for (int r = 0; r < kRows; ++r) {
           for (int part = 0; part < kParts; ++part) {
@@ -290,9 +309,11 @@ class Dots {
     }
   }
 
-  static constexpr int64_t kPrefetchBytes = 4096;
+  // Rows of W lie one behind another: so far past these are the next, and those are asked for.
+  static constexpr int64_t kPrefetchBytes = 6144;
 
   const NBitsWork& work_;
+  int64_t ahead_;
   int64_t columns_[kColumns];
   const uint8_t* codes_[kColumns];
   Vec sums_[kColumns][kRows];
@@ -301,8 +322,8 @@ class Dots {
 };
 
 template <int kBits, int kBlockSize, int kRows>
-void DotRows(const NBitsWork& work, int64_t first, int64_t last) {
-  constexpr int kColumns = kRows == 1 ? 2 : 2;
+void DotColumns(const NBitsWork& work, int64_t first, int64_t last) {
+  constexpr int kColumns = 2;
   for (int64_t n = first; n < last; n += kColumns) {
     float y[kRows][kColumns];
     Dots<kBits, kBlockSize, kRows, kColumns>(work, n, last - 1).Run(y);
@@ -317,8 +338,8 @@ void DotRows(const NBitsWork& work, int64_t first, int64_t last) {
 // the order of the tiles'; and their scales and shifts.
 struct Panel {
   alignas(64) uint8_t codes[kPanelDepth * kPanelColumns];
-  float scales[kPanelGroups][kPanelColumns];
-  float shifts[kPanelGroups][kPanelColumns];
+  float scales[kSpanGroups][kPanelColumns];
+  float shifts[kSpanGroups][kPanelColumns];
   // Of rows of x, from one block of K to the next.
   float sums[kPanelRows][kPanelColumns];
 };
@@ -331,6 +352,7 @@ class PanelProduct {
     // Columns past the last are the last.
     for (int64_t n = 0; n < kPanelColumns; ++n) {
       columns_[n] = std::min(first_column_ + n, shape_.columns - 1);
+      codes_[n] = work.tensors.codes + columns_[n] * shape_.code_bytes();
     }
   }
 
@@ -341,6 +363,9 @@ class PanelProduct {
     first_row_ = work_.TileAt(first).first;
     for (int64_t g = 0; g < groups; g += most_groups) {
       const int64_t count = std::min(most_groups, groups - g);
+      if (g % kSpanGroups == 0) {
+        UnpackScales(g, std::min(kSpanGroups, groups - g));
+      }
       Unpack(g, count);
       for (int64_t i = first; i < last; ++i) MultiplyTile(work_.TileAt(i), g, count);
     }
@@ -355,24 +380,26 @@ class PanelProduct {
     const int64_t start = first_group * group_bytes;
     const int64_t bytes = groups * group_bytes;
     const int64_t whole = bytes / kVector * kVector;
+    // The next block, or the first of the panel after this one.
+    const int64_t next =
+        start + bytes < shape_.code_bytes() ? bytes : kPanelColumns * shape_.code_bytes() - start;
     for (int64_t at = 0; at < whole; at += kVector) {
-      UnpackVectors(start + at, at, [](const uint8_t* codes) { return Bytes::Load(codes); });
+      UnpackVectors(start + at, at, next, [](const uint8_t* codes) { return Bytes::Load(codes); });
     }
     if (whole < bytes) {
-      UnpackVectors(start + whole, whole,
+      UnpackVectors(start + whole, whole, next,
                     [=](const uint8_t* codes) { return LoadFirst(codes, bytes - whole); });
     }
-    for (int64_t n = 0; n < kPanelColumns; ++n) UnpackScales(n, first_group, groups);
   }
 
+  // `next` is how far away what will be unpacked after this lies.
   template <typename Load>
-  void UnpackVectors(int64_t from, int64_t to, Load load) {
+  void UnpackVectors(int64_t from, int64_t to, int64_t next, Load load) {
     for (int v = 0; v < kPanelVectors; ++v) {
       Bytes rows[kLanes];
       for (int i = 0; i < kLanes; ++i) {
-        const uint8_t* codes =
-            work_.tensors.codes + columns_[v * kLanes + i] * shape_.code_bytes() + from;
-        Prefetch(codes + kPanelDepth / kParts);
+        const uint8_t* codes = codes_[v * kLanes + i] + from;
+        Prefetch(codes + next);
         rows[i] = load(codes);
       }
       Transpose(rows);
@@ -386,13 +413,15 @@ class PanelProduct {
     }
   }
 
-  void UnpackScales(int64_t n, int64_t first_group, int64_t groups) {
-    float scales[kPanelGroups];
-    float shifts[kPanelGroups];
-    LoadScales<kBits>(work_, columns_[n], first_group, groups, scales, shifts);
-    for (int64_t g = 0; g < groups; ++g) {
-      panel_.scales[g][n] = scales[g];
-      panel_.shifts[g][n] = shifts[g];
+  void UnpackScales(int64_t first_group, int64_t groups) {
+    for (int64_t n = 0; n < kPanelColumns; ++n) {
+      float scales[kSpanGroups];
+      float shifts[kSpanGroups];
+      LoadScales<kBits>(work_, columns_[n], first_group, groups, scales, shifts);
+      for (int64_t g = 0; g < groups; ++g) {
+        panel_.scales[g][n] = scales[g];
+        panel_.shifts[g][n] = shifts[g];
+      }
     }
   }
 
@@ -425,8 +454,7 @@ class PanelProduct {
     const int64_t group_start = tile.first * work_.padded_groups() + first_group * kRows;
     const float* scales = work_.scales + group_start;
     const float* offsets = work_.offsets + group_start;
-    const int8_t* x =
-        work_.codes + tile.first * work_.padded_depth() + first_group * shape_.block_size * kRows;
+    const int8_t* x = Layout<true>::BlockAt(work_, tile, first_group * shape_.block_size);
     const uint8_t* w = panel_.codes;
     for (int64_t g = 0; g < groups; ++g) {
       Ints products[kRows][kPanelVectors];
@@ -446,8 +474,9 @@ class PanelProduct {
         x += kRows * 4;
       }
       for (int v = 0; v < kPanelVectors; ++v) {
-        const Vec scale = Vec::Load(panel_.scales[g] + v * kLanes);
-        const Vec shift = Vec::Load(panel_.shifts[g] + v * kLanes);
+        const int64_t ready = (first_group + g) % kSpanGroups;
+        const Vec scale = Vec::Load(panel_.scales[ready] + v * kLanes);
+        const Vec shift = Vec::Load(panel_.shifts[ready] + v * kLanes);
         for (int r = 0; r < kRows; ++r) {
           const Vec product = ToFloats(products[r][v]) * Vec::All(scales[g * kRows + r]);
           sums[r][v] = Fma(product, scale, sums[r][v]);
@@ -473,17 +502,28 @@ class PanelProduct {
   int64_t first_column_;
   int64_t first_row_ = 0;
   int64_t columns_[kPanelColumns];
+  const uint8_t* codes_[kPanelColumns];
   Panel& panel_;
 };
 
 template <int kBits>
-void MultiplyPanel(const NBitsWork& work, int64_t panel) {
-  // A thread's own, since the host's threads outlive a call.
-  static thread_local Panel memory;
+void MultiplyPanel(const NBitsWork& work, int64_t panel, void* memory) {
   constexpr int64_t kTiles = kPanelRows / kTileRows;
-  PanelProduct<kBits> product(work, panel, memory);
+  PanelProduct<kBits> product(work, panel, *static_cast<Panel*>(memory));
   for (int64_t tile = 0; tile < work.tiles; tile += kTiles) {
     product.Run(tile, std::min(tile + kTiles, work.tiles));
+  }
+}
+
+template <int kBits, bool kIsTurned>
+auto RoundOf(DataType type) {
+  switch (type) {
+    case DataType::kFloat16:
+      return RoundTile<Float16, kBits, kIsTurned>;
+    case DataType::kBFloat16:
+      return RoundTile<BFloat16, kBits, kIsTurned>;
+    default:
+      return RoundTile<float, kBits, kIsTurned>;
   }
 }
 
@@ -491,11 +531,13 @@ template <int kBits, int kBlockSize>
 auto DotOf(int64_t rows) {
   switch (rows) {
     case 1:
-      return DotRows<kBits, kBlockSize, 1>;
+      return DotColumns<kBits, kBlockSize, 1>;
     case 2:
-      return DotRows<kBits, kBlockSize, 2>;
+      return DotColumns<kBits, kBlockSize, 2>;
+    case 3:
+      return DotColumns<kBits, kBlockSize, 3>;
     default:
-      return DotRows<kBits, kBlockSize, kMostDotRows>;
+      return DotColumns<kBits, kBlockSize, kMostDotRows>;
   }
 }
 
@@ -504,8 +546,10 @@ NBitsKernels KernelsOf(const MatMulNBitsShape& shape) {
   NBitsKernels kernels = {};
   kernels.tile_rows = kTileRows;
   kernels.panel_columns = kPanelColumns;
+  kernels.panel_bytes = sizeof(Panel);
   kernels.multiply = MultiplyPanel<kBits>;
-  kernels.round = shape.rows > kMostDotRows ? RoundTile<kBits, 4> : RoundTile<kBits, kVector>;
+  kernels.round = shape.rows > kMostDotRows ? RoundOf<kBits, true>(shape.data_type)
+                                            : RoundOf<kBits, false>(shape.data_type);
   switch (shape.block_size) {
     case 32:
       kernels.dot = DotOf<kBits, 32>(shape.rows);

@@ -8,6 +8,7 @@
 #ifndef BAMBA_KERNELS_CPU_MATMUL_NBITS_KERNELS_H_
 #define BAMBA_KERNELS_CPU_MATMUL_NBITS_KERNELS_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "matmul_nbits.h"
@@ -48,19 +49,20 @@ struct NBitsWork {
 };
 
 struct NBitsKernels {
-  // The most rows of a tile, and the columns of a panel.
+  // The most rows of a tile, and the columns and bytes of a panel.
   int64_t tile_rows;
   int64_t panel_columns;
+  size_t panel_bytes;
   // Rounds the rows of a tile.
   void (*round)(const NBitsWork& work, const RowTile& tile);
   // y of all rows, where tiles have one, in columns first ... last - 1.
   void (*dot)(const NBitsWork& work, int64_t first, int64_t last);
-  // y of all rows in the columns of a panel.
-  void (*multiply)(const NBitsWork& work, int64_t panel);
+  // y of all rows in the columns of a panel, for which there is memory in whole lines.
+  void (*multiply)(const NBitsWork& work, int64_t panel, void* memory);
 };
 
 // Rows that are at most so many are not worth turning codes for.
-constexpr int64_t kMostDotRows = 3;
+constexpr int64_t kMostDotRows = 4;
 
 namespace plain {
 NBitsKernels NBitsKernelsOf(const MatMulNBitsShape& shape);

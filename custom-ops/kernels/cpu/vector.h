@@ -4,6 +4,7 @@
 #ifndef BAMBA_KERNELS_CPU_VECTOR_H_
 #define BAMBA_KERNELS_CPU_VECTOR_H_
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <type_traits>
@@ -25,6 +26,7 @@ struct Vec {
   static Vec All(float x) { return {_mm512_set1_ps(x)}; }
   void Store(float* p) const { _mm512_storeu_ps(p, v); }
   float Sum() const { return _mm512_reduce_add_ps(v); }
+  float Largest() const { return _mm512_reduce_max_ps(v); }
 };
 inline Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
@@ -52,6 +54,11 @@ struct Vec {
     sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
     return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
   }
+  float Largest() const {
+    __m128 most = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    most = _mm_max_ps(most, _mm_movehl_ps(most, most));
+    return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
+  }
 };
 inline Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
@@ -76,6 +83,7 @@ struct Vec {
     for (int i = 0; i < kLanes; ++i) p[i] = v[i];
   }
   float Sum() const { return (v[0] + v[1]) + (v[2] + v[3]); }
+  float Largest() const { return std::max(std::max(v[0], v[1]), std::max(v[2], v[3])); }
 };
 template <typename Operation>
 inline Vec EachLane(Vec a, Vec b, Operation operation) {
