@@ -1,6 +1,8 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
+using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Testing;
 
 namespace Bamba.Onnx.Cli.Tests;
@@ -109,6 +111,19 @@ public sealed class OtherCommandTests
         CliRun run = await CliRun.Of("verify", ExportedModels.Of(TestData.Case("base")), "--reference", TestData.Root);
         Assert.Equal(3, run.ExitCode);
         Assert.Contains("expected.safetensors: no such file", run.Error);
+    }
+
+    [Fact]
+    public async Task Verify_refuses_fewer_bits_and_tells_what_to_ask_instead()
+    {
+        var format = new WeightQuantization { Bits = 8, GroupSize = 32 };
+        string model = ExportedModels.Of(
+            TestData.TinyShakespeare,
+            new ExportOptions { Quantization = QuantizationOptions.Of(format) }
+        );
+        CliRun run = await CliRun.Of("verify", model, "--reference", TestData.TinyShakespeare);
+        Assert.Equal((2, ""), (run.ExitCode, run.Out));
+        Assert.Contains("found 34 matrices in 8 bits, groups of 32; bamba-onnx quality tells", run.Error);
     }
 
     [Fact]

@@ -15,7 +15,9 @@ internal static class Verifier
     private const string FilesCheck = "files.sha256";
 
     /// <exception cref="BambaFormatException">The folder or the case is missing or damaged.</exception>
-    /// <exception cref="BambaException">The provider is missing, or does not run the folder's element type.</exception>
+    /// <exception cref="BambaException">
+    /// The provider is missing, or does not run the folder's element type; or the folder has fewer bits than any limit allows.
+    /// </exception>
     public static VerificationReport Verify(
         string folder,
         string reference,
@@ -24,6 +26,12 @@ internal static class Verifier
     )
     {
         ModelFolder model = ModelFolder.Open(folder);
+        if (QuantizationSummary.Of(model.Manifest) is { } quantization)
+        {
+            throw new BambaException(
+                $"{folder}: expected a model of whole weights to hold against Hugging Face, found {quantization}; bamba-onnx quality tells what fewer bits cost"
+            );
+        }
         using SafetensorsValues expected = SafetensorsValues.Open(Path.Combine(reference, ExpectedFile));
         var checks = new List<VerificationCheck> { Files(model) };
         using CudaDevice? device = ProviderChoice.Of(options, model).Device;
