@@ -73,16 +73,14 @@ struct Rounded {
   float offset;  // scale times the sum of codes
 };
 
-// Rounds to 127ths of the largest magnitude. A group with a value that is not finite has a scale
-// that is NaN.
+// Rounds to 127ths of the largest magnitude. Of a group with a value that is not finite the sum of
+// codes is NaN, and so is all that the offset is added to.
 template <typename T>
 void Round(const T* values, int64_t count, Rounded& rounded) {
   Vec largest = Vec::All(0);
-  Vec poison = Vec::All(0);
   for (int64_t i = 0; i < count; i += kLanes) {
     const Vec v = LoadFloats(values + i);
     largest = Max(largest, Max(v, Vec::All(0) - v));
-    poison = Fma(v, Vec::All(0), poison);
   }
   // What is smaller has no float32 reciprocal to speak of, and is zero.
   const float most = largest.Largest();
@@ -95,7 +93,7 @@ void Round(const T* values, int64_t count, Rounded& rounded) {
     StoreLowBytes(shifted, rounded.codes + i);
     sum = sum + (shifted - shift);
   }
-  rounded.scale = (inverse > 0 ? most / 127.0f : 0.0f) + poison.Sum();
+  rounded.scale = inverse > 0 ? most / 127.0f : 0.0f;
   rounded.offset = rounded.scale * sum.Sum();
 }
 
