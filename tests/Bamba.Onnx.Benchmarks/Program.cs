@@ -5,6 +5,9 @@ switch (args)
     case ["export-memory", .. var sizes]:
         ExportMemory.Measure(sizes.Length > 0 ? sizes : ["1e9", "4e9"]);
         return 0;
+    case ["matmul-nbits"]:
+        MatMulNBitsTime.Measure();
+        return 0;
     case ["sampling"]:
         SamplingTime.Measure();
         return 0;
@@ -18,6 +21,7 @@ switch (args)
         Console.Error.WriteLine(
             """
             usage: export-memory [BYTES...]   peak private memory of exporting synthetic checkpoints
+                   matmul-nbits               time of Bamba-9B's products with quantized weights against ONNX Runtime's own operator
                    sampling                   median time to choose a token
                    scan                       time of a Bamba-9B layer's scan against the function body and ONNX Runtime's own operators
                    token-overhead             time of a generated token outside ONNX Runtime
