@@ -8,6 +8,9 @@ switch (args)
     case ["quantize"]:
         QuantizeTime.Measure();
         return 0;
+    case ["matmul-nbits"]:
+        MatMulNBitsTime.Measure();
+        return 0;
     case ["sampling"]:
         SamplingTime.Measure();
         return 0;
@@ -22,6 +25,7 @@ switch (args)
             """
             usage: export-memory [BYTES...]   peak private memory of exporting synthetic checkpoints
                    quantize                   speed of quantizing weights on one core, and what the search gains
+                   matmul-nbits               time of Bamba-9B's products with quantized weights against ONNX Runtime's own operator
                    sampling                   median time to choose a token
                    scan                       time of a Bamba-9B layer's scan against the function body and ONNX Runtime's own operators
                    token-overhead             time of a generated token outside ONNX Runtime
