@@ -38,7 +38,7 @@ internal sealed class RowQuantizer
         this.format = format;
         this.scaleType = scaleType;
         this.columns = columns;
-        Groups = (int)(((long)columns + format.GroupSize - 1) / format.GroupSize);
+        Groups = (int)format.GroupsOf(columns);
         group = new WeightGroup(format.GroupSize);
         encoder = new GroupEncoder(format);
         nearest = new NearestGrid(format, scaleType);
@@ -49,7 +49,7 @@ internal sealed class RowQuantizer
     public int Groups { get; }
 
     /// <summary>Bytes of a row's codes. A short group is filled up with the code that stands for zero, or the nearest to it.</summary>
-    public int CodeBytes => checked(Groups * GroupBytes);
+    public int CodeBytes => checked(Groups * format.GroupBytes);
 
     /// <summary>Bytes of a row's scales.</summary>
     public int ScaleBytes => Groups * scaleType.SizeInBytes();
@@ -62,8 +62,6 @@ internal sealed class RowQuantizer
             ZeroPoints.Integer => ((Groups * format.Bits) + 7) / 8,
             _ => ScaleBytes,
         };
-
-    private int GroupBytes => format.GroupSize * format.Bits / 8;
 
     /// <summary>Quantizes a row.</summary>
     /// <param name="row">[columns] a row of the checkpoint's matrix.</param>
@@ -99,7 +97,7 @@ internal sealed class RowQuantizer
                 start
             );
             CodeGrid grid = Encode(start, out double error);
-            encoder.Pack(grid.Mirrored, codes.Slice(i * GroupBytes, GroupBytes));
+            encoder.Pack(grid.Mirrored, codes.Slice(i * format.GroupBytes, format.GroupBytes));
             WriteGrid(grid, i, scales, zeroPoints);
             total += group.Measure(error);
         }
