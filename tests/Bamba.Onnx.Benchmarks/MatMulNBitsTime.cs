@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
@@ -70,8 +69,10 @@ internal static class MatMulNBitsTime
         {
             int runs = Math.Max(5, Math.Min(40, 2048 / rows * 4096 / n));
             Array.ForEach([.. kernels, .. onnxRuntime], graph => graph.Bind(rows));
-            double[] times = Medians(
+            double[] times = Turns.Medians(
                 runs,
+                warmUps: 1,
+                pause: 20,
                 run => kernels[run % copies].Run(),
                 run => onnxRuntime[run % copies].Run(),
                 reads.Read
@@ -95,34 +96,6 @@ internal static class MatMulNBitsTime
         }
         Array.ForEach([.. kernels, .. onnxRuntime], graph => graph.Dispose());
         return results;
-    }
-
-    /// <summary>Median milliseconds of each action, taken in turn so that all see the same machine.</summary>
-    private static double[] Medians(int runs, params Action<int>[] actions)
-    {
-        List<double>[] times = [.. actions.Select(_ => new List<double>())];
-        for (int run = -1; run < runs; run++)
-        {
-            for (int i = 0; i < actions.Length; i++)
-            {
-                // The threads of the session before wait busily for a while, and must not be in the way.
-                Thread.Sleep(20);
-                long start = Stopwatch.GetTimestamp();
-                actions[i](run + 1);
-                if (run >= 0)
-                {
-                    times[i].Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
-                }
-            }
-        }
-        return
-        [
-            .. times.Select(list =>
-            {
-                list.Sort();
-                return list[list.Count / 2];
-            }),
-        ];
     }
 
     /// <summary>Reads of as many bytes as a matrix has, by two threads.</summary>

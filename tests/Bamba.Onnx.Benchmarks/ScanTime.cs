@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Lowering.Functions;
@@ -25,11 +24,18 @@ internal static class ScanTime
         using ScanGraph kernels = ScanGraph.OfOperator(shape, Length, library, states: 1);
         using ScanGraph function = ScanGraph.OfOperator(shape, Length, library: null, states: 1);
         using ScanGraph onnxRuntime = ScanGraph.OfOnnxRuntime(shape, Length);
-        double[] prefill = Medians(Runs, pause: 50, kernels.Run, function.Run, onnxRuntime.Run);
+        double[] prefill = Turns.Medians(
+            Runs,
+            warmUps: 2,
+            pause: 50,
+            _ => kernels.Run(),
+            _ => function.Run(),
+            _ => onnxRuntime.Run()
+        );
 
         using ScanGraph step = ScanGraph.OfOperator(shape, 1, library, states: Layers);
         var states = new StateCopies(shape.NumHeads * shape.HeadDim * shape.StateSize, Layers);
-        double[] one = Medians(Layers * 20, pause: 0, step.Run, states.CopyNext);
+        double[] one = Turns.Medians(Layers * 20, warmUps: 2, pause: 0, _ => step.Run(), _ => states.CopyNext());
 
         var record = new JsonObject
         {
@@ -57,34 +63,6 @@ internal static class ScanTime
         };
         Console.WriteLine(record.ToJsonString(new() { WriteIndented = true }));
         Measured.Write("scan-cpu.json", record);
-    }
-
-    /// <summary>Median milliseconds of each action, taken in turn so that all see the same machine, after a pause of milliseconds.</summary>
-    private static double[] Medians(int runs, int pause, params Action[] actions)
-    {
-        List<double>[] times = [.. actions.Select(_ => new List<double>())];
-        for (int run = -2; run < runs; run++)
-        {
-            for (int i = 0; i < actions.Length; i++)
-            {
-                // The threads of the session before wait busily for a while, and must not be in the way.
-                Thread.Sleep(pause);
-                long start = Stopwatch.GetTimestamp();
-                actions[i]();
-                if (run >= 0)
-                {
-                    times[i].Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
-                }
-            }
-        }
-        return
-        [
-            .. times.Select(list =>
-            {
-                list.Sort();
-                return list[list.Count / 2];
-            }),
-        ];
     }
 
     /// <summary>Copies of states by two threads: a state read and a state written, as a step has to.</summary>
