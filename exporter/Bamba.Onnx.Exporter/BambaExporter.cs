@@ -56,14 +56,16 @@ public static class BambaExporter
 
         GraphOptions graphOptions = GraphOptionsOf(options);
         int contextLength = ContextLengthOf(options, config);
+        ExportLayout layout = LayoutOf(options, config, quantization);
         using StagingFolder staging = StagingFolder.For(target);
         var weights = new WeightPlan();
-        foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
+        foreach (GraphProfile profile in layout.Profiles)
         {
+            string weightsFile = layout.WeightsSeenFrom(profile);
             byte[] graph = BambaLowering
-                .Lower(module, profile, graphOptions, contextLength, Producer, weights, quantization)
+                .Lower(module, profile, graphOptions, contextLength, Producer, weights, quantization, weightsFile)
                 .ToByteArray();
-            File.WriteAllBytes(staging.File(ModelFiles.Graph(profile)), graph);
+            File.WriteAllBytes(staging.File(layout.Graph(profile)), graph);
         }
         if (source is not null && quantization is { NeedsActivations: true })
         {
@@ -75,20 +77,22 @@ public static class BambaExporter
             : WeightStreamer.Write(
                 source,
                 weights,
-                staging.File(ModelFiles.Weights),
+                staging.File(layout.Weights),
                 ProgressOfBytes(progress),
                 cancellationToken
             );
-        CompanionFiles.Write(checkpoint, staging.Path, config, contextLength);
+        CompanionFiles.Write(checkpoint, staging.Path, config, contextLength, layout);
 
         var manifest = new ModelManifest
         {
             FormatVersion = ModelManifest.CurrentFormatVersion,
             Producer = $"{Producer.Name} {Producer.Version}",
-            Source = new ManifestSource { ModelType = "bamba", Sha256 = written?.SourceSha256 },
+            Source = new ManifestSource { ModelType = BambaConfig.ModelType, Sha256 = written?.SourceSha256 },
             Options = new ManifestOptions
             {
                 Dtype = graphOptions.Dtype,
+                Profiles = layout.Profiles.SequenceEqual(ExportLayout.DefaultProfiles) ? null : layout.Profiles,
+                WebDtype = layout.WebDtype,
                 Logits = graphOptions.Logits,
                 OutputHiddenStates = graphOptions.OutputHiddenStates,
                 Weights = options.Weights,
@@ -98,7 +102,7 @@ public static class BambaExporter
                 .Of(config)
                 .Values.Sum(shape => shape.Aggregate(1L, (product, size) => product * size)),
             Quantization = QuantizedOf(weights, written),
-            Files = FilesOf(staging, written),
+            Files = FilesOf(staging, layout, written),
         };
         manifest.Save(staging.Path);
         cancellationToken.ThrowIfCancellationRequested();
@@ -123,6 +127,35 @@ public static class BambaExporter
             Logits = options.Logits,
             OutputHiddenStates = options.OutputHiddenStates,
         };
+    }
+
+    private static ExportLayout LayoutOf(ExportOptions options, BambaConfig config, QuantizationOptions? quantization)
+    {
+        ImmutableArray<GraphProfile> profiles = options.Profiles is { } chosen
+            ? [.. chosen.Distinct().Order()]
+            : ExportLayout.DefaultProfiles;
+        if (profiles.IsEmpty || !profiles.All(Enum.IsDefined))
+        {
+            throw new ArgumentException(
+                $"expected one or more of the profiles {string.Join(", ", Enum.GetNames<GraphProfile>())}, found {(profiles.IsEmpty ? "none" : string.Join(", ", profiles))}",
+                nameof(options)
+            );
+        }
+        if (!profiles.Contains(GraphProfile.Web))
+        {
+            return new ExportLayout(profiles, null);
+        }
+        if (!config.Layers.Contains(LayerKind.Attention))
+        {
+            throw new ArgumentException(
+                "expected a model with attention layers for profile web, as transformers.js reads the length of the past from their keys; found Mamba layers only",
+                nameof(options)
+            );
+        }
+        return new ExportLayout(
+            profiles,
+            WebDtypes.Of(options.Dtype ?? ElementType.Float32, quantization?.LeastBits(config))
+        );
     }
 
     private static int ContextLengthOf(ExportOptions options, BambaConfig config)
@@ -160,18 +193,22 @@ public static class BambaExporter
         return matrices.IsEmpty ? null : matrices;
     }
 
-    private static ImmutableArray<ManifestFile> FilesOf(StagingFolder staging, WeightResult? written)
+    private static ImmutableArray<ManifestFile> FilesOf(
+        StagingFolder staging,
+        ExportLayout layout,
+        WeightResult? written
+    )
     {
         ImmutableArray<ManifestFile>.Builder files = ImmutableArray.CreateBuilder<ManifestFile>();
-        foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
+        foreach (string name in layout.Profiles.Select(layout.Graph))
         {
-            byte[] graph = File.ReadAllBytes(staging.File(ModelFiles.Graph(profile)));
+            byte[] graph = File.ReadAllBytes(staging.File(name));
             string hash = Convert.ToHexStringLower(SHA256.HashData(graph));
-            files.Add(new ManifestFile(ModelFiles.Graph(profile), graph.Length, hash));
+            files.Add(new ManifestFile(name, graph.Length, hash));
         }
         if (written is not null)
         {
-            files.Add(new ManifestFile(ModelFiles.Weights, written.FileBytes, written.FileSha256));
+            files.Add(new ManifestFile(layout.Weights, written.FileBytes, written.FileSha256));
         }
         return files.ToImmutable();
     }

@@ -17,6 +17,9 @@ public sealed record ExportOptions
     /// </summary>
     public IReadOnlyList<int[]>? CalibrationTokens { get; init; }
 
+    /// <summary>The graphs to write; null for <see cref="ExportLayout.DefaultProfiles"/>.</summary>
+    public IReadOnlyList<GraphProfile>? Profiles { get; init; }
+
     /// <summary>Whether weights are written; without them the folder shows the graphs only.</summary>
     public bool Weights { get; init; } = true;
 

@@ -32,8 +32,13 @@ internal sealed class StagingFolder : IDisposable
         return new StagingFolder(full, path);
     }
 
-    /// <summary>A file in the temporary folder.</summary>
-    public string File(string name) => System.IO.Path.Combine(Path, name);
+    /// <summary>A file in the temporary folder, whose own folder is made.</summary>
+    public string File(string name)
+    {
+        string file = System.IO.Path.Combine(Path, name);
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(file)!);
+        return file;
+    }
 
     /// <summary>Gives the folder the target's name; an earlier export there goes.</summary>
     /// <exception cref="IOException">The target cannot be replaced; it is then as it was.</exception>

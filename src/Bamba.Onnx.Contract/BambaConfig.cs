@@ -8,6 +8,14 @@ namespace Bamba.Onnx.Contract;
 /// </summary>
 public sealed record BambaConfig
 {
+    /// <summary>Hugging Face's model type.</summary>
+    public const string ModelType = "bamba";
+
+    /// <summary>
+    /// The key under which a config.json whose <c>model_type</c> is written for another host keeps the checkpoint's own.
+    /// </summary>
+    public const string SourceModelTypeKey = "source_model_type";
+
     internal BambaConfig() { }
 
     /// <summary>Rows of the embedding table (<c>vocab_size</c>).</summary>

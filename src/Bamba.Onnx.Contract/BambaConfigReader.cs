@@ -17,10 +17,13 @@ internal static class BambaConfigReader
             throw json.Expected("a JSON object");
         }
 
-        string modelType = json.Find("model_type")?.Text() ?? "bamba";
-        if (modelType != "bamba")
+        string typeKey = json.Find(BambaConfig.SourceModelTypeKey) is null
+            ? "model_type"
+            : BambaConfig.SourceModelTypeKey;
+        string modelType = json.Find(typeKey)?.Text() ?? BambaConfig.ModelType;
+        if (modelType != BambaConfig.ModelType)
         {
-            throw json.Error("model_type", $"expected \"bamba\", found \"{modelType}\"");
+            throw json.Error(typeKey, $"expected \"{BambaConfig.ModelType}\", found \"{modelType}\"");
         }
         string activation = json.Find("hidden_act")?.Text() ?? "silu";
         if (activation is not ("silu" or "swish"))

@@ -8,6 +8,11 @@ public enum GraphProfile
 
     /// <summary><c>runtime.onnx</c>, for this library: lengths instead of a mask; key and value buffers of fixed capacity.</summary>
     Runtime,
+
+    /// <summary>
+    /// <c>onnx/model*.onnx</c>, for transformers.js: as <see cref="Portable"/>, but caches have the names that it looks for.
+    /// </summary>
+    Web,
 }
 
 /// <summary>The positions whose logits a graph returns.</summary>
@@ -26,7 +31,7 @@ public sealed record GraphOptions
     /// <summary>T, the element type of weights, activations, convolution states, keys and values.</summary>
     public ElementType Dtype { get; init; } = ElementType.Float32;
 
-    /// <summary>Positions with logits; null for each profile's own habit: all of <c>portable</c>, the last of <c>runtime</c>.</summary>
+    /// <summary>Positions with logits; null for each profile's own habit: all of <c>portable</c>, the last of the others.</summary>
     public LogitsPositions? Logits { get; init; }
 
     /// <summary>Whether <c>hidden_states.{i}</c> outputs are added.</summary>

@@ -54,7 +54,7 @@ public sealed class GraphSignature
         var ids = new TensorSpec(TensorNames.InputIds, ElementType.Int64, [AxisNames.Batch, AxisNames.Sequence]);
         return profile switch
         {
-            GraphProfile.Portable =>
+            GraphProfile.Portable or GraphProfile.Web =>
             [
                 ids,
                 new TensorSpec(TensorNames.AttentionMask, ElementType.Int64, [AxisNames.Batch, AxisNames.Total]),
@@ -115,20 +115,25 @@ public sealed class GraphSignature
             ];
             return
             [
-                Cache(layer, CacheKind.ConvState, dtype, conv, conv),
-                Cache(layer, CacheKind.RecurrentState, ElementType.Float32, recurrent, recurrent),
+                Cache(profile, layer, CacheKind.ConvState, dtype, conv, conv),
+                Cache(profile, layer, CacheKind.RecurrentState, ElementType.Float32, recurrent, recurrent),
             ];
         }
-        bool grows = profile == GraphProfile.Portable;
+        bool grows = profile != GraphProfile.Runtime;
         ImmutableArray<Axis> past = KeyValueAxes(config, grows ? AxisNames.Past : AxisNames.Capacity);
         ImmutableArray<Axis> present = KeyValueAxes(config, grows ? AxisNames.Total : AxisNames.Capacity);
-        return [Cache(layer, CacheKind.Key, dtype, past, present), Cache(layer, CacheKind.Value, dtype, past, present)];
+        return
+        [
+            Cache(profile, layer, CacheKind.Key, dtype, past, present),
+            Cache(profile, layer, CacheKind.Value, dtype, past, present),
+        ];
     }
 
     private static ImmutableArray<Axis> KeyValueAxes(BambaConfig config, Axis tokens) =>
         [AxisNames.Batch, config.NumKeyValueHeads, tokens, config.HeadDim];
 
     private static CacheSpec Cache(
+        GraphProfile profile,
         int layer,
         CacheKind kind,
         ElementType type,
@@ -138,7 +143,7 @@ public sealed class GraphSignature
         new(
             layer,
             kind,
-            new TensorSpec(TensorNames.Past(layer, kind), type, past),
-            new TensorSpec(TensorNames.Present(layer, kind), type, present)
+            new TensorSpec(TensorNames.Past(profile, layer, kind), type, past),
+            new TensorSpec(TensorNames.Present(profile, layer, kind), type, present)
         );
 }

@@ -24,7 +24,7 @@ public static class ModelFiles
     /// <summary>The map from tensor to file of a sharded checkpoint.</summary>
     public const string CheckpointIndex = "model.safetensors.index.json";
 
-    /// <summary>Weights that all graphs of a model folder share.</summary>
+    /// <summary>Weights that all graphs of a model folder share, where <see cref="ExportLayout"/> puts them nowhere else.</summary>
     public const string Weights = "model.onnx.data";
 
     /// <summary>What ONNX Runtime GenAI reads.</summary>
@@ -33,8 +33,8 @@ public static class ModelFiles
     /// <summary>What an export says of itself: <see cref="ModelManifest"/>.</summary>
     public const string Manifest = "bamba.json";
 
-    /// <summary>The file of a profile's graph.</summary>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="profile"/> is not a defined value.</exception>
+    /// <summary>The file of a profile's graph whose name depends on nothing else; <see cref="ExportLayout"/> knows all.</summary>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="profile"/> is neither portable nor runtime.</exception>
     public static string Graph(GraphProfile profile) =>
         profile switch
         {

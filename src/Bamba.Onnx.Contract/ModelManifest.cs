@@ -43,6 +43,14 @@ public sealed record ModelManifest
             OutputHiddenStates = Options.OutputHiddenStates,
         };
 
+    /// <summary>The size of the weights file, 0 without one; bytes.</summary>
+    [JsonIgnore]
+    public long WeightBytes => Files.Where(file => file.Name == Layout.Weights).Sum(file => file.Bytes);
+
+    /// <summary>Where the folder's graphs and weights lie.</summary>
+    [JsonIgnore]
+    public ExportLayout Layout => new(Options.Profiles ?? ExportLayout.DefaultProfiles, Options.WebDtype);
+
     /// <summary>Reads the manifest of a model folder.</summary>
     /// <exception cref="BambaFormatException">The folder has none, or one that is damaged or of a newer format.</exception>
     public static ModelManifest Load(string folder)
@@ -106,6 +114,12 @@ public sealed record ManifestOptions
     /// <summary>Element type of weights and activations.</summary>
     public required ElementType Dtype { get; init; }
 
+    /// <summary>The graphs of the folder; absent for <see cref="ExportLayout.DefaultProfiles"/>.</summary>
+    public ImmutableArray<GraphProfile>? Profiles { get; init; }
+
+    /// <summary>The type that names the graph of profile web; absent without one.</summary>
+    public WebDtype? WebDtype { get; init; }
+
     /// <summary>Positions with logits, where the caller chose.</summary>
     public LogitsPositions? Logits { get; init; }
 
@@ -142,6 +156,8 @@ internal sealed record ManifestVersion([property: JsonRequired] int FormatVersio
     Converters = [
         typeof(ElementTypeJsonConverter),
         typeof(LogitsPositionsJsonConverter),
+        typeof(GraphProfileJsonConverter),
+        typeof(WebDtypeJsonConverter),
         typeof(ZeroPointsJsonConverter),
         typeof(QuantizationMethodJsonConverter),
     ]
@@ -163,6 +179,11 @@ internal sealed class ElementTypeJsonConverter : JsonConverter<ElementType>
 
 internal sealed class LogitsPositionsJsonConverter()
     : JsonStringEnumConverter<LogitsPositions>(JsonNamingPolicy.SnakeCaseLower);
+
+internal sealed class GraphProfileJsonConverter()
+    : JsonStringEnumConverter<GraphProfile>(JsonNamingPolicy.SnakeCaseLower);
+
+internal sealed class WebDtypeJsonConverter() : JsonStringEnumConverter<WebDtype>(JsonNamingPolicy.SnakeCaseLower);
 
 internal sealed class ZeroPointsJsonConverter() : JsonStringEnumConverter<ZeroPoints>(JsonNamingPolicy.SnakeCaseLower);
 

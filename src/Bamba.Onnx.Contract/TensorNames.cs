@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Bamba.Onnx.Contract;
 
-/// <summary>The names of graph inputs and outputs. Those of caches are the ones ONNX Runtime GenAI looks for.</summary>
+/// <summary>The names of graph inputs and outputs. Those of caches are the ones that ONNX Runtime GenAI looks for, in profile web those of transformers.js.</summary>
 public static class TensorNames
 {
     private const string PastPrefix = "past_key_values";
@@ -28,18 +28,31 @@ public static class TensorNames
         string.Create(CultureInfo.InvariantCulture, $"hidden_states.{index}");
 
     /// <summary>The input that brings a layer's cache.</summary>
-    public static string Past(int layer, CacheKind kind) =>
-        string.Create(CultureInfo.InvariantCulture, $"{PastPrefix}.{layer}.{Suffix(kind)}");
+    public static string Past(GraphProfile profile, int layer, CacheKind kind) =>
+        profile == GraphProfile.Web && WebState(kind) is { } state
+            ? string.Create(CultureInfo.InvariantCulture, $"past_{state}.{layer}")
+            : string.Create(CultureInfo.InvariantCulture, $"{PastPrefix}.{layer}.{Suffix(kind)}");
 
     /// <summary>The output that takes a layer's cache on.</summary>
-    public static string Present(int layer, CacheKind kind) =>
-        string.Create(CultureInfo.InvariantCulture, $"{PresentPrefix}.{layer}.{Suffix(kind)}");
+    public static string Present(GraphProfile profile, int layer, CacheKind kind) =>
+        profile == GraphProfile.Web && WebState(kind) is { } state
+            ? string.Create(CultureInfo.InvariantCulture, $"{PresentPrefix}_{state}.{layer}")
+            : string.Create(CultureInfo.InvariantCulture, $"{PresentPrefix}.{layer}.{Suffix(kind)}");
 
     /// <summary>The input names of all layers' caches, with <c>%d</c> for the layer.</summary>
     public static string PastPattern(CacheKind kind) => $"{PastPrefix}.%d.{Suffix(kind)}";
 
     /// <summary>The output names of all layers' caches, with <c>%d</c> for the layer.</summary>
     public static string PresentPattern(CacheKind kind) => $"{PresentPrefix}.%d.{Suffix(kind)}";
+
+    /// <summary>What transformers.js calls a state of a Mamba layer; null for keys and values, whose names are the same everywhere.</summary>
+    private static string? WebState(CacheKind kind) =>
+        kind switch
+        {
+            CacheKind.ConvState => "conv",
+            CacheKind.RecurrentState => "ssm",
+            _ => null,
+        };
 
     private static string Suffix(CacheKind kind) =>
         kind switch

@@ -119,8 +119,10 @@ public sealed class HubClient : IDisposable
                 root.Get("siblings")
                     .Items()
                     .Select(sibling => sibling.Get("rfilename").Text())
-                    // What lies in folders or has a strange name belongs to no model.
-                    .Where(name => !name.AsSpan().ContainsAnyExcept(NameCharacters))
+                    // What else lies in folders or has a strange name belongs to no model.
+                    .Where(name =>
+                        !name.AsSpan().ContainsAnyExcept(NameCharacters) || ModelFolderContents.IsOfExport(name)
+                    )
                     .ToHashSet(StringComparer.Ordinal)
             )
             : throw sha.Expected($"a commit, {HubModelId.CommitLength} hexadecimal digits");

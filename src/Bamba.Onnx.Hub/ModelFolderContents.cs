@@ -20,7 +20,8 @@ internal static class ModelFolderContents
             ModelFiles.Weights,
             ModelFiles.GenAIConfig,
             ModelFiles.Manifest,
-            .. Enum.GetValues<GraphProfile>().Select(ModelFiles.Graph),
+            .. ExportLayout.DefaultProfiles.Select(ModelFiles.Graph),
+            .. Enum.GetValues<WebDtype>().SelectMany(OfProfileWeb),
         ]
     );
 
@@ -32,6 +33,12 @@ internal static class ModelFolderContents
 
     /// <summary>Whether a file belongs to a model that is exported already.</summary>
     public static bool IsOfExport(string name) => ExportFiles.Contains(name);
+
+    private static IEnumerable<string> OfProfileWeb(WebDtype dtype)
+    {
+        var layout = new ExportLayout([GraphProfile.Web], dtype);
+        return [layout.Graph(GraphProfile.Web), layout.Weights];
+    }
 
     /// <summary>Whether a file holds weights of a checkpoint, or says which files do.</summary>
     public static bool IsWeights(string name) =>

@@ -110,7 +110,7 @@ internal sealed class RepositoryFolder
     public void Show(string commit, string fileName, string etag)
     {
         string place = System.IO.Path.Combine(Snapshot(commit), fileName);
-        Directory.CreateDirectory(Snapshot(commit));
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(place)!);
         // What a commit has under a name never changes, and another process may be reading it.
         if (ModelFolderContents.Has(Snapshot(commit), fileName))
         {
@@ -120,7 +120,8 @@ internal sealed class RepositoryFolder
         File.Delete(place);
         try
         {
-            Link(place, System.IO.Path.Combine("..", "..", "blobs", etag));
+            string up = string.Concat(Enumerable.Repeat("../", 2 + fileName.Count(c => c == '/')));
+            Link(place, System.IO.Path.Combine(up, "blobs", etag));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException && !File.Exists(place))
         {

@@ -39,6 +39,37 @@ public sealed class ExportCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Profiles_are_chosen_and_missed_where_they_are_needed()
+    {
+        CliRun all = await CliRun.Of([
+            "export",
+            TestData.TinyShakespeare,
+            "-o",
+            Target,
+            "--profiles",
+            "portable,runtime,web",
+        ]);
+        Assert.Equal(0, all.ExitCode);
+        CliRun inspection = await CliRun.Of(["inspect", Target, "--json"]);
+        using (JsonDocument json = JsonDocument.Parse(inspection.Out))
+        {
+            Assert.Equal(
+                ["model.onnx", "runtime.onnx", "onnx/model.onnx"],
+                json.RootElement.GetProperty("graphs").EnumerateArray().Select(g => g.GetProperty("file").GetString())
+            );
+        }
+        CliRun run = await CliRun.Of(["run", Target, "--prompt", "To be", "--max-tokens", "4", "--temperature", "0"]);
+        Assert.Equal(0, run.ExitCode);
+
+        await CliRun.Of(["export", TestData.TinyShakespeare, "-o", Target, "--profiles", "web"]);
+        CliRun missing = await CliRun.Of(["run", Target, "--prompt", "To be"]);
+        Assert.Equal(3, missing.ExitCode);
+        Assert.Contains("expected a graph of profile runtime, found web", missing.Error);
+        string unknown = (await CliRun.Of(["export", TestData.TinyShakespeare, "-o", Target, "--profiles", "x"])).Error;
+        Assert.Contains("--profiles: expected some of portable, runtime, web, found 'x'", unknown);
+    }
+
+    [Fact]
     public async Task Matrices_of_few_bits_are_exported_as_asked_for_and_write_text()
     {
         CliRun export = await CliRun.Of([

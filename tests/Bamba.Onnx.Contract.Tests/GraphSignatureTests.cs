@@ -57,6 +57,23 @@ public sealed class GraphSignatureTests
     }
 
     [Fact]
+    public void The_web_graph_has_the_cache_names_of_transformers_js()
+    {
+        GraphSignature signature = GraphSignature.For(Config, GraphProfile.Web);
+        GraphSignature portable = GraphSignature.For(Config, GraphProfile.Portable);
+        Assert.Equal(Names(portable.Front), Names(signature.Front));
+        string[] inputs = Names(signature.Inputs);
+        Assert.Contains("past_conv.0 f32[batch_size, 8448, 3]", inputs);
+        Assert.Contains("past_ssm.0 f32[batch_size, 128, 64, 128]", inputs);
+        Assert.Contains("past_key_values.9.key f32[batch_size, 8, past_sequence_length, 128]", inputs);
+        string[] outputs = Names(signature.Outputs);
+        Assert.Equal("logits f32[batch_size, 1, 128256]", outputs[0]);
+        Assert.Contains("present_conv.31 f32[batch_size, 8448, 3]", outputs);
+        Assert.Contains("present_ssm.31 f32[batch_size, 128, 64, 128]", outputs);
+        Assert.Contains("present.9.value f32[batch_size, 8, total_sequence_length, 128]", outputs);
+    }
+
+    [Fact]
     public void Sixteen_bit_exports_keep_recurrent_states_and_logits_in_float32()
     {
         var options = new GraphOptions

@@ -1,3 +1,6 @@
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Testing;
+
 namespace Bamba.Onnx.Hub.Tests;
 
 public sealed class HubClientTests : HubClientTest
@@ -34,6 +37,41 @@ public sealed class HubClientTests : HubClientTest
             Path.Combine("..", "..", "blobs", Hub.Files["model.safetensors"].Hash),
             new FileInfo(Path.Combine(snapshot.Folder, "model.safetensors")).LinkTarget
         );
+    }
+
+    [Fact]
+    public async Task An_export_with_a_graph_in_a_folder_comes_whole()
+    {
+        var manifest = new ModelManifest
+        {
+            FormatVersion = ModelManifest.CurrentFormatVersion,
+            Producer = "test",
+            Source = new ManifestSource { ModelType = BambaConfig.ModelType },
+            Options = new ManifestOptions
+            {
+                Dtype = ElementType.Float32,
+                Profiles = [GraphProfile.Web],
+                WebDtype = WebDtype.Fp32,
+                Weights = true,
+                ContextLength = 16,
+            },
+            Parameters = 1,
+            Files = [new ManifestFile("onnx/model.onnx", 5, ""), new ManifestFile("onnx/model.onnx_data", 7, "")],
+        };
+        using var folder = new TemporaryFolder();
+        manifest.Save(folder.Path);
+        Hub.Add(new HubFile(ModelFiles.Manifest, File.ReadAllBytes(folder[ModelFiles.Manifest])));
+        Hub.Add(new HubFile("onnx/model.onnx", new byte[5]));
+        Hub.Add(new HubFile("onnx/model.onnx_data", new byte[7]));
+        Hub.Add(new HubFile("onnx/other.onnx", new byte[3]));
+
+        HubSnapshot snapshot = await DownloadAsync();
+        Assert.Equal(
+            ["model.onnx", "model.onnx_data"],
+            Directory.GetFiles(Path.Combine(snapshot.Folder, "onnx")).Select(Path.GetFileName).Order()
+        );
+        Assert.Equal(new byte[7], File.ReadAllBytes(Path.Combine(snapshot.Folder, "onnx", "model.onnx_data")));
+        Assert.Null(snapshot.Problem());
     }
 
     [Fact]

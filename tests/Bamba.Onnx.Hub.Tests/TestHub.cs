@@ -126,8 +126,8 @@ internal sealed class TestHub : IAsyncDisposable
             || Commit.StartsWith(revision, StringComparison.Ordinal)
                 ? List
                 : Answers.Error(404, "RevisionNotFound", $"Invalid rev id: {revision}"),
-            [var owner, var name, "resolve", Commit, var file] when $"{owner}/{name}" == Model => Files.TryGetValue(
-                file,
+            [var owner, var name, "resolve", Commit, .. var file] when $"{owner}/{name}" == Model => Files.TryGetValue(
+                string.Join('/', file),
                 out HubFile? found
             )
                 ? context => AnnounceAsync(context, found)

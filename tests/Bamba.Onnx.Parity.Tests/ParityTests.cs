@@ -64,6 +64,17 @@ public sealed class ParityTests
         Assert.Contains(report.Checks, check => check.Name == "runtime.full.logits");
     }
 
+    [Theory]
+    [InlineData("two-groups")]
+    [InlineData("all-attention-but-one")]
+    public void The_graph_for_transformers_js_equals_the_reference(string name)
+    {
+        VerificationReport report = Verify(TestData.Case(name), new ExportOptions { Profiles = [GraphProfile.Web] });
+        AssertPassed(report);
+        Assert.Contains(report.Checks, check => check.Name == "web.padded_left.tokens");
+        Assert.DoesNotContain(report.Checks, check => check.Name.StartsWith("portable.", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Logits_of_the_last_token_only_equal_the_reference() =>
         AssertPassed(Verify(TestData.Case("base"), new ExportOptions { Logits = LogitsPositions.Last }));

@@ -32,12 +32,12 @@ internal sealed record ExternalTensor(
     /// The tensors of all graphs of a model folder in the order of their bytes, each once, even where it has several names.
     /// </summary>
     /// <exception cref="BambaFormatException">A graph is damaged or contradicts another, or tensors overlap.</exception>
-    public static ImmutableArray<ExternalTensor> OfFolder(string folder)
+    public static ImmutableArray<ExternalTensor> OfFolder(string folder, ExportLayout layout)
     {
         var byName = new Dictionary<string, ExternalTensor>();
-        foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
+        foreach (GraphProfile profile in layout.Profiles)
         {
-            string path = Path.Combine(folder, ModelFiles.Graph(profile));
+            string path = Path.Combine(folder, layout.Graph(profile));
             using FileStream stream = File.OpenRead(path);
             foreach (TensorProto proto in ModelProto.Parser.ParseFrom(stream).Graph.Initializer)
             {
@@ -45,7 +45,7 @@ internal sealed record ExternalTensor(
                 {
                     continue;
                 }
-                ExternalTensor tensor = Of(proto, path);
+                ExternalTensor tensor = Of(proto, path, layout.WeightsSeenFrom(profile));
                 ExternalTensor known = byName.GetValueOrDefault(tensor.Name, tensor);
                 if (known.Offset != tensor.Offset || known.Bytes != tensor.Bytes || known.Type != tensor.Type)
                 {
@@ -72,7 +72,7 @@ internal sealed record ExternalTensor(
         return tensors;
     }
 
-    private static ExternalTensor Of(TensorProto proto, string graph)
+    private static ExternalTensor Of(TensorProto proto, string graph, string weights)
     {
         ElementType type = Types.FirstOrDefault(type => (int)type.ToOnnx() == proto.DataType, ElementType.Int64);
         if (type == ElementType.Int64)
@@ -83,9 +83,9 @@ internal sealed record ExternalTensor(
             );
         }
         long bytes = proto.Dims.Aggregate((long)type.SizeInBytes(), (product, size) => product * size);
-        if (Entry(proto, "location") != ModelFiles.Weights)
+        if (Entry(proto, "location") != weights)
         {
-            throw new BambaFormatException(graph, $"{proto.Name}: expected it in {ModelFiles.Weights}");
+            throw new BambaFormatException(graph, $"{proto.Name}: expected it in {weights}");
         }
         if (Number(proto, "length", graph) != bytes)
         {

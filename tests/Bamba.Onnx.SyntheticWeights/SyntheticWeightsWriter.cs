@@ -26,14 +26,14 @@ public static class SyntheticWeightsWriter
             throw new BambaException($"{folder}: expected a model that was exported without weights");
         }
         BambaConfig config = BambaConfig.Load(Path.Combine(folder, ModelFiles.Config));
-        ImmutableArray<ExternalTensor> tensors = ExternalTensor.OfFolder(folder);
+        ImmutableArray<ExternalTensor> tensors = ExternalTensor.OfFolder(folder, manifest.Layout);
         long bytes = tensors.Length == 0 ? 0 : tensors[^1].Offset + tensors[^1].Bytes;
         var values = new WeightValues(config, seed, tensors, manifest.Quantization ?? []);
         ImmutableArray<WeightPiece> pieces = [.. tensors.SelectMany(WeightPiece.Of)];
 
         Task<string> hashing = hash ? Task.Run(() => HashOf(pieces, values)) : Task.FromResult("");
-        WriteAll(Path.Combine(folder, ModelFiles.Weights), bytes, pieces, values);
-        var file = new ManifestFile(ModelFiles.Weights, bytes, hashing.GetAwaiter().GetResult());
+        WriteAll(Path.Combine(folder, manifest.Layout.Weights), bytes, pieces, values);
+        var file = new ManifestFile(manifest.Layout.Weights, bytes, hashing.GetAwaiter().GetResult());
         ModelManifest whole = manifest with
         {
             Options = manifest.Options with { Weights = true },

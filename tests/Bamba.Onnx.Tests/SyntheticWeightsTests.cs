@@ -79,7 +79,7 @@ public sealed class SyntheticWeightsTests
         using var folder = new TemporaryFolder();
         SyntheticWeightsWriter.Write(Export(folder, "model"));
         byte[] bytes = WeightsOf(folder["model"]);
-        foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
+        foreach (GraphProfile profile in ExportLayout.DefaultProfiles)
         {
             foreach (TensorProto tensor in InitializersOf(folder["model"], profile))
             {

@@ -19,11 +19,24 @@ internal static class CompanionFiles
         "special_tokens_map.json",
     ];
 
-    /// <summary>Writes them.</summary>
+    /// <summary>Writes those that the graphs of a layout need.</summary>
     /// <exception cref="BambaFormatException">A file of the checkpoint is damaged.</exception>
-    public static void Write(string checkpoint, string folder, BambaConfig config, int contextLength)
+    public static void Write(
+        string checkpoint,
+        string folder,
+        BambaConfig config,
+        int contextLength,
+        ExportLayout layout
+    )
     {
-        Copy(ModelFiles.Config);
+        if (layout.WebDtype is null)
+        {
+            Copy(ModelFiles.Config);
+        }
+        else
+        {
+            WebConfig.Write(checkpoint, folder, config, layout);
+        }
         foreach (string name in CopiedWherePresent)
         {
             if (File.Exists(Path.Combine(checkpoint, name)))
@@ -31,8 +44,11 @@ internal static class CompanionFiles
                 Copy(name);
             }
         }
-        TokenizerConfig.Write(checkpoint, folder);
-        GenAIConfig.Write(folder, config, contextLength);
+        TokenizerConfig.Write(checkpoint, folder, forWeb: layout.WebDtype is not null);
+        if (layout.Profiles.Contains(GraphProfile.Portable))
+        {
+            GenAIConfig.Write(folder, config, contextLength);
+        }
 
         void Copy(string name) => File.Copy(Path.Combine(checkpoint, name), Path.Combine(folder, name));
     }

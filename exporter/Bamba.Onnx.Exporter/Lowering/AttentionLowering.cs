@@ -37,23 +37,23 @@ internal static class AttentionLowering
             rotaryDim > 0 && !rotatesInside ? RotatedApart(context, packed, tables) : [packed, Value.None, Value.None];
 
         Value output = new($"/{module.Path}/attended");
+        (CacheSpec keys, CacheSpec values) = (
+            context.Cache(layer, CacheKind.Key),
+            context.Cache(layer, CacheKind.Value)
+        );
         context.Model.Import(LoweringContext.ContribDomain, 1);
         g.NodeInto(
             LoweringContext.ContribDomain,
             "GroupQueryAttention",
             [
                 .. inputs,
-                new Value(TensorNames.Past(layer, CacheKind.Key)),
-                new Value(TensorNames.Past(layer, CacheKind.Value)),
+                new Value(keys.Past.Name),
+                new Value(values.Past.Name),
                 context.Door.AttentionLens,
                 context.Door.TotalLength,
                 .. rotatesInside ? tables : [],
             ],
-            [
-                output,
-                new Value(TensorNames.Present(layer, CacheKind.Key)),
-                new Value(TensorNames.Present(layer, CacheKind.Value)),
-            ],
+            [output, new Value(keys.Present.Name), new Value(values.Present.Name)],
             Int("num_heads", config.NumAttentionHeads),
             Int("kv_num_heads", config.NumKeyValueHeads),
             Float("scale", (float)(1 / Math.Sqrt(config.HeadDim))),

@@ -18,6 +18,7 @@ public static class BambaLowering
     /// <param name="producer">The program that writes the graph, and its version.</param>
     /// <param name="weights">Collects the tensors that the graph refers to; the graphs of a folder share one.</param>
     /// <param name="quantization">Which matrices have fewer bits; null for none.</param>
+    /// <param name="weightsFile">The file of the weights, relative to the graph's folder.</param>
     public static ModelProto Lower(
         BambaForCausalLM module,
         GraphProfile profile,
@@ -25,7 +26,8 @@ public static class BambaLowering
         int contextLength,
         (string Name, string Version) producer,
         WeightPlan weights,
-        QuantizationOptions? quantization = null
+        QuantizationOptions? quantization = null,
+        string weightsFile = ModelFiles.Weights
     )
     {
         ArgumentNullException.ThrowIfNull(module);
@@ -35,7 +37,17 @@ public static class BambaLowering
         var model = new ModelBuilder("bamba", producer, signature);
         CacheSpec? keys = signature.Caches.FirstOrDefault(cache => cache.Kind == CacheKind.Key);
         TokenDoor door = TokenDoor.Open(model.Nodes, profile, keys is null ? null : new Value(keys.Past.Name));
-        var context = new LoweringContext(module.Config, options, quantization, model, door, contextLength, weights);
+        var context = new LoweringContext(
+            module.Config,
+            options,
+            signature,
+            quantization,
+            model,
+            door,
+            contextLength,
+            weights,
+            weightsFile
+        );
 
         Value hidden = ModelLowering.Lower(context, module.Model);
         CausalLMLowering.Lower(context, module, hidden, options.LogitsOf(profile));

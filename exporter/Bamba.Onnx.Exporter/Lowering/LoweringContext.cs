@@ -10,11 +10,13 @@ namespace Bamba.Onnx.Exporter.Lowering;
 internal sealed class LoweringContext(
     BambaConfig config,
     GraphOptions options,
+    GraphSignature signature,
     QuantizationOptions? quantization,
     ModelBuilder model,
     TokenDoor door,
     int contextLength,
-    WeightPlan weights
+    WeightPlan weights,
+    string weightsFile
 )
 {
     /// <summary>The domain of ONNX Runtime's own operators.</summary>
@@ -43,6 +45,10 @@ internal sealed class LoweringContext(
 
     /// <summary>The position of every token of the call in its sequence, [batch, length] int64, made once.</summary>
     public Value Positions => positions ??= door.Positions(Nodes);
+
+    /// <summary>A cache of a layer.</summary>
+    public CacheSpec Cache(int layer, CacheKind kind) =>
+        signature.Caches.Single(cache => cache.Layer == layer && cache.Kind == kind);
 
     /// <summary>The bits and groups of matrices that are stored as one; null where they are of T.</summary>
     public WeightQuantization? FormatOf(ImmutableArray<string> tensors) => quantization?.FormatOf(tensors);
@@ -83,7 +89,7 @@ internal sealed class LoweringContext(
 
     /// <summary>An entry of the weights file under a name and with axes of its own.</summary>
     public Value Reference(string name, WeightEntry entry, ReadOnlySpan<long> shape) =>
-        model.ExternalInitializer(name, entry.Type, shape, ModelFiles.Weights, entry.Offset, entry.Bytes);
+        model.ExternalInitializer(name, entry.Type, shape, weightsFile, entry.Offset, entry.Bytes);
 
     private Value Initializer(string name, ElementType type, ReadOnlySpan<long> shape, WeightSource source)
     {

@@ -4,7 +4,7 @@ using Bamba.Onnx.Graph;
 namespace Bamba.Onnx.Exporter.Lowering;
 
 /// <summary>
-/// The door of <c>model.onnx</c>: any attention mask becomes lengths. The call's real tokens move to the front of their row
+/// The door of the graphs for other hosts: any attention mask becomes lengths. The call's real tokens move to the front of their row
 /// in order, and hidden states move back at the exit.
 /// </summary>
 internal sealed class MaskDoor : TokenDoor

@@ -21,6 +21,10 @@ internal static class MixerLowering
             () => Mamba2ChunkScanFunction.Build(shape)
         );
         Value y = new($"/{module.Path}/y");
+        (CacheSpec conv, CacheSpec recurrent) = (
+            context.Cache(layer, CacheKind.ConvState),
+            context.Cache(layer, CacheKind.RecurrentState)
+        );
         g.NodeInto(
             Mamba2ChunkScanOp.Domain,
             Mamba2ChunkScanOp.Name,
@@ -32,15 +36,11 @@ internal static class MixerLowering
                 context.Float32Parameter($"{module.Path}.D", shape.NumHeads),
                 context.Float32Parameter($"{module.Path}.dt_bias", shape.NumHeads),
                 context.Float32Parameter($"{module.Path}.norm.weight", shape.InnerSize),
-                new Value(TensorNames.Past(layer, CacheKind.ConvState)),
-                new Value(TensorNames.Past(layer, CacheKind.RecurrentState)),
+                new Value(conv.Past.Name),
+                new Value(recurrent.Past.Name),
                 context.Door.SeqLens,
             ],
-            [
-                y,
-                new Value(TensorNames.Present(layer, CacheKind.ConvState)),
-                new Value(TensorNames.Present(layer, CacheKind.RecurrentState)),
-            ],
+            [y, new Value(conv.Present.Name), new Value(recurrent.Present.Name)],
             shape.Attributes()
         );
         return LinearLowering.Lower(context, $"{module.Path}.out_proj", module.OutProj, y);

@@ -70,7 +70,7 @@ internal abstract class TokenDoor
     public static TokenDoor Open(NodeBuilder g, GraphProfile profile, Value? keys) =>
         profile switch
         {
-            GraphProfile.Portable => new MaskDoor(g),
+            GraphProfile.Portable or GraphProfile.Web => new MaskDoor(g),
             GraphProfile.Runtime => new LengthDoor(g, keys),
             _ => throw new ArgumentOutOfRangeException(nameof(profile), profile, null),
         };

@@ -63,6 +63,14 @@ public sealed record QuantizationOptions
         return tensors.Any(IsKept) ? null : format;
     }
 
+    /// <summary>The bits of a model's smallest matrix elements; null where no matrix has fewer than the export's element type.</summary>
+    internal int? LeastBits(BambaConfig config) =>
+        BambaTensors
+            .Of(config)
+            .Where(tensor => tensor.Value.Length == 2)
+            .Select(matrix => FormatOf([matrix.Key])?.Bits)
+            .Min();
+
     /// <summary>
     /// The same for a model. Looked-up rows end with a whole group, so where groups do not divide hidden_size, those of the
     /// embedding are the largest smaller ones that do; without any, it keeps the export's element type.

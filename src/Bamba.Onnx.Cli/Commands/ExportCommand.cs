@@ -28,6 +28,7 @@ internal static class ExportCommand
             Required = true,
         };
         Option<ElementType> dtype = DtypeOption();
+        Option<GraphProfile[]> profiles = ProfilesOption();
         var quantization = new QuantizationArguments();
         var noWeights = new Option<bool>("--no-weights")
         {
@@ -36,7 +37,7 @@ internal static class ExportCommand
         Option<string?> logits = new Option<string?>("--logits")
         {
             Description =
-                "Positions with logits: every one, or each row's last real token. By default all in model.onnx, last in runtime.onnx.",
+                "Positions with logits: every one, or each row's last real token. By default all in model.onnx, last in the others.",
         }.AcceptOnlyFromAmong("all", "last");
         var hiddenStates = new Option<bool>("--output-hidden-states")
         {
@@ -55,11 +56,12 @@ internal static class ExportCommand
         };
         var command = new Command(
             "export",
-            "Write a checkpoint as ONNX: model.onnx for any host, runtime.onnx for Bamba.Onnx."
+            "Write a checkpoint as ONNX: for any host, for Bamba.Onnx, for transformers.js."
         )
         {
             output,
             dtype,
+            profiles,
             noWeights,
             logits,
             hiddenStates,
@@ -75,6 +77,8 @@ internal static class ExportCommand
                 var options = new ExportOptions
                 {
                     Dtype = parsed.GetValue(dtype),
+                    // System.CommandLine takes an option that is not there for an empty list.
+                    Profiles = parsed.GetValue(profiles) is { Length: > 0 } chosen ? chosen : null,
                     Quantization = quantization.Read(parsed),
                     Weights = !parsed.GetValue(noWeights),
                     Logits = parsed.GetValue(logits) switch
@@ -166,6 +170,31 @@ internal static class ExportCommand
         return located.IsExported
             ? throw new BambaFormatException(located.Folder, "expected a checkpoint, found an exported model")
             : located.Folder;
+    }
+
+    /// <summary>The graphs, those for any host and for Bamba.Onnx by default.</summary>
+    private static Option<GraphProfile[]> ProfilesOption()
+    {
+        string[] names = [.. Enum.GetNames<GraphProfile>().Select(name => name.ToLowerInvariant())];
+        var option = new Option<GraphProfile[]>("--profiles")
+        {
+            Description =
+                "The graphs to write, separated by commas: portable for any host, runtime for Bamba.Onnx, web for transformers.js; portable,runtime by default.",
+            HelpName = "portable,runtime,web",
+            CustomParser = argument =>
+            {
+                string[] found = [.. argument.Tokens.SelectMany(token => token.Value.Split(','))];
+                if (found.FirstOrDefault(name => !names.Contains(name)) is { } unknown)
+                {
+                    argument.AddError($"--profiles: expected some of {string.Join(", ", names)}, found '{unknown}'");
+                    return [];
+                }
+                return [.. found.Select(name => Enum.Parse<GraphProfile>(name, ignoreCase: true))];
+            },
+        };
+        option.CompletionSources.Clear();
+        option.CompletionSources.Add([.. names, "portable,runtime,web"]);
+        return option;
     }
 
     /// <summary>The element type, f32 by default.</summary>

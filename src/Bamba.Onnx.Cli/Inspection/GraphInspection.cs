@@ -34,9 +34,9 @@ internal sealed partial record GraphInspection
     public required IReadOnlyList<string> Inputs { get; init; }
     public required IReadOnlyList<string> Outputs { get; init; }
 
-    public static GraphInspection Of(string folder, GraphProfile profile, ModelProto model)
+    public static GraphInspection Of(string folder, ExportLayout layout, GraphProfile profile, ModelProto model)
     {
-        string name = ModelFiles.Graph(profile);
+        string name = layout.Graph(profile);
         return new GraphInspection
         {
             Profile = profile.ToString().ToLowerInvariant(),

@@ -33,8 +33,11 @@ internal sealed record ModelInspection
     {
         ModelManifest manifest = ModelManifest.Load(folder);
         BambaConfig config = BambaConfig.Load(Path.Combine(folder, ModelFiles.Config));
-        Dictionary<GraphProfile, ModelProto> graphs = Enum.GetValues<GraphProfile>()
-            .ToDictionary(profile => profile, profile => Read(folder, profile));
+        ExportLayout layout = manifest.Layout;
+        Dictionary<GraphProfile, ModelProto> graphs = layout.Profiles.ToDictionary(
+            profile => profile,
+            profile => Read(Path.Combine(folder, layout.Graph(profile)))
+        );
         return new ModelInspection
         {
             Folder = Path.GetFullPath(folder),
@@ -49,15 +52,14 @@ internal sealed record ModelInspection
             Quantization = QuantizationSummary.Of(manifest),
             MinimumOnnxruntime = graphs.Values.Select(GraphInspection.MinimumOnnxRuntime).Max()!.ToString(),
             Scan = ScanImplementation.PathOf(ops),
-            Graphs = [.. graphs.Select(graph => GraphInspection.Of(folder, graph.Key, graph.Value))],
+            Graphs = [.. graphs.Select(graph => GraphInspection.Of(folder, layout, graph.Key, graph.Value))],
         };
     }
 
     public string ToJson() => JsonSerializer.Serialize(this, InspectionJson.Default.ModelInspection);
 
-    private static ModelProto Read(string folder, GraphProfile profile)
+    private static ModelProto Read(string path)
     {
-        string path = Path.Combine(folder, ModelFiles.Graph(profile));
         try
         {
             return ModelProto.Parser.ParseFrom(File.ReadAllBytes(path));
@@ -66,7 +68,7 @@ internal sealed record ModelInspection
         {
             throw new BambaFormatException(path, $"is not an ONNX file: {e.Message}", e);
         }
-        catch (FileNotFoundException e)
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             throw new BambaFormatException(path, "no such file", e);
         }

@@ -43,9 +43,9 @@ internal abstract class GraphConversation : IDisposable
         int capacity,
         bool inPlace
     ) =>
-        profile == GraphProfile.Portable
-            ? new MaskConversation(graph, signature, batch, inPlace)
-            : new LengthConversation(graph, signature, batch, capacity, inPlace);
+        profile == GraphProfile.Runtime
+            ? new LengthConversation(graph, signature, batch, capacity, inPlace)
+            : new MaskConversation(graph, signature, batch, inPlace);
 
     /// <summary>Feeds a batch.</summary>
     public void Step(PaddedBatch batch)

@@ -3,7 +3,7 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Bamba.Onnx.Cli.Verification;
 
-/// <summary>A conversation on <c>model.onnx</c>: tokens as they are padded, and a mask that grows.</summary>
+/// <summary>A conversation on a graph that takes a mask: tokens as they are padded, and a mask that grows.</summary>
 internal sealed class MaskConversation(InferenceSession graph, GraphSignature signature, int batch, bool inPlace)
     : GraphConversation(graph, signature, batch, 0, inPlace)
 {

@@ -8,7 +8,7 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Bamba.Onnx.Cli.Verification;
 
-/// <summary>Runs both graphs of a model folder against the expected values of a case.</summary>
+/// <summary>Runs the graphs of a model folder against the expected values of a case.</summary>
 internal static class Verifier
 {
     private const string ExpectedFile = "expected.safetensors";
@@ -35,7 +35,7 @@ internal static class Verifier
         using SafetensorsValues expected = SafetensorsValues.Open(Path.Combine(reference, ExpectedFile));
         var checks = new List<VerificationCheck> { Files(model) };
         using CudaDevice? device = ProviderChoice.Of(options, model).Device;
-        foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
+        foreach (GraphProfile profile in model.Manifest.Layout.Profiles)
         {
             using InferenceSession graph = GraphLoader.Load(model, profile, options, device, cancellationToken);
             GraphSignature signature = GraphSignature.For(model.Config, profile, model.Manifest.GraphOptions);

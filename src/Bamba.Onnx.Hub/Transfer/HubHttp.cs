@@ -45,7 +45,11 @@ internal sealed class HubHttp : IDisposable
 
     /// <summary>A file at a commit.</summary>
     public HubRequest File(HubModelId id, string commit, string name) =>
-        Request(id, name, $"{id.Repository}/resolve/{commit}/{Uri.EscapeDataString(name)}");
+        Request(
+            id,
+            name,
+            $"{id.Repository}/resolve/{commit}/{string.Join('/', name.Split('/').Select(Uri.EscapeDataString))}"
+        );
 
     /// <summary>Asks, and gives the answer when its headers are there.</summary>
     /// <param name="method">GET, or HEAD, which stays at the hub: its redirect to another host announces the file already.</param>

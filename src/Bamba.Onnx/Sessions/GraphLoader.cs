@@ -31,8 +31,8 @@ internal static class GraphLoader
         cancellationToken.ThrowIfCancellationRequested();
         ExecutionProvider provider = device is null ? ExecutionProvider.Cpu : ExecutionProvider.Cuda;
         RequireRunnable(folder.Manifest.Options.Dtype, provider);
-        string path = Path.Combine(folder.Path, ModelFiles.Graph(profile));
-        RequireUndamaged(folder.Manifest, path);
+        string path = PathOf(folder, profile);
+        RequireUndamaged(folder, profile, path);
         using var sessionOptions = new SessionOptions
         {
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
@@ -70,6 +70,19 @@ internal static class GraphLoader
             cancellationToken.ThrowIfCancellationRequested();
             throw new BambaFormatException(path, $"ONNX Runtime cannot load it: {e.Message}", e);
         }
+    }
+
+    private static string PathOf(ModelFolder folder, GraphProfile profile)
+    {
+        ExportLayout layout = folder.Manifest.Layout;
+        return layout.Profiles.Contains(profile)
+            ? Path.Combine(folder.Path, layout.Graph(profile))
+            : throw new BambaFormatException(
+                folder.Path,
+                $"expected a graph of profile {Name(profile)}, found {string.Join(", ", layout.Profiles.Select(Name))}; export the model again with --profiles {Name(profile)}"
+            );
+
+        static string Name(GraphProfile profile) => profile.ToString().ToLowerInvariant();
     }
 
     private static void Append(CudaDevice device, long? memoryLimit, SessionOptions sessionOptions)
@@ -131,10 +144,10 @@ internal static class GraphLoader
     }
 
     /// <summary>Graphs are small, so that their hash is checked each time; of the weights only the size was.</summary>
-    private static void RequireUndamaged(ModelManifest manifest, string path)
+    private static void RequireUndamaged(ModelFolder folder, GraphProfile profile, string path)
     {
-        string name = Path.GetFileName(path);
-        ManifestFile? expected = manifest.Files.FirstOrDefault(file => file.Name == name);
+        string name = folder.Manifest.Layout.Graph(profile);
+        ManifestFile? expected = folder.Manifest.Files.FirstOrDefault(file => file.Name == name);
         if (expected is null)
         {
             throw new BambaFormatException(
