@@ -11,6 +11,10 @@ internal static class HostTable
     private const string Begin = "<!-- hosts -->";
     private const string End = "<!-- /hosts -->";
     private const string Write = "BAMBA_ONNX_WRITE_README";
+
+    /// <summary>Whether the README is written instead of held against what tests see.</summary>
+    public static bool IsWriting { get; } = Environment.GetEnvironmentVariable(Write) == "1";
+
     private static readonly Lock Writing = new();
     private static readonly string Path = System.IO.Path.Combine(TestData.Root, "README.md");
 
@@ -26,7 +30,7 @@ internal static class HostTable
     public static void Saw(string host, string versions, string graph, string result)
     {
         string row = $"| {host} | {versions} | `{graph}` | {result} |";
-        if (Environment.GetEnvironmentVariable(Write) == "1")
+        if (IsWriting)
         {
             Replace(host, row);
         }

@@ -8,12 +8,21 @@ internal static partial class GenAI
 {
     private const string Library = "onnxruntime-genai";
 
-    /// <summary>Says where the library lies. <c>libonnxruntime</c> has to lie beside it, or it ends the process.</summary>
-    public static void Use(string library) =>
-        NativeLibrary.SetDllImportResolver(
-            Assembly.GetExecutingAssembly(),
-            (name, _, _) => name == Library ? NativeLibrary.Load(library) : 0
-        );
+    private static string? path;
+
+    /// <summary>
+    /// Says where the library lies; the first who says so is heard. <c>libonnxruntime</c> has to lie beside it, or it ends the process.
+    /// </summary>
+    public static void Use(string library)
+    {
+        if (Interlocked.CompareExchange(ref path, library, null) is null)
+        {
+            NativeLibrary.SetDllImportResolver(
+                Assembly.GetExecutingAssembly(),
+                (name, _, _) => name == Library ? NativeLibrary.Load(path) : 0
+            );
+        }
+    }
 
     /// <summary>Turns what a call returns, null or an error, into an exception.</summary>
     /// <exception cref="InvalidOperationException">The call failed.</exception>
