@@ -20,7 +20,8 @@ internal static class GenAIDecode
     private static readonly int[] Prompt = [2043, 1092, 311, 11, 541, 330, 295, 311];
 
     /// <param name="library">The path of <c>libonnxruntime-genai</c>, with <c>libonnxruntime</c> beside it.</param>
-    public static void Measure(string library)
+    /// <param name="threads">Threads of each session.</param>
+    public static void Measure(string library, int threads)
     {
         string folder = ExportedModels.CopyOf(TestData.TinyShakespeare);
         try
@@ -30,7 +31,7 @@ internal static class GenAIDecode
                 Path.Combine(AppContext.BaseDirectory, CustomOps.FileName),
                 Path.Combine(folder, CustomOps.FileName)
             );
-            Measure(library, folder);
+            Measure(library, folder, threads);
         }
         finally
         {
@@ -38,19 +39,14 @@ internal static class GenAIDecode
         }
     }
 
-    private static void Measure(string library, string folder)
+    private static void Measure(string library, string folder, int threads)
     {
-        const string WithOps = """{"model": {"decoder": {"session_options": {"custom_ops_library": "OPS"}}}}""";
         using BambaRuntime kernels = Load(CustomOps.Auto);
         using BambaRuntime functions = Load(CustomOps.Off);
         using BambaSession kernelSession = kernels.CreateSession(contextLength: ContextLength);
         using BambaSession functionSession = functions.CreateSession(contextLength: ContextLength);
-        using var genAIFunctions = new GenAIModel(library, folder, null);
-        using var genAIKernels = new GenAIModel(
-            library,
-            folder,
-            WithOps.Replace("OPS", CustomOps.FileName, StringComparison.Ordinal)
-        );
+        using var genAIFunctions = new GenAIModel(library, folder, Overlay(null));
+        using var genAIKernels = new GenAIModel(library, folder, Overlay(CustomOps.FileName));
         using GenAIGenerator genAI = Start(genAIFunctions);
         using GenAIGenerator genAIWithKernels = Start(genAIKernels);
         IAsyncEnumerator<GeneratedToken> ours = Tokens(kernelSession);
@@ -78,6 +74,7 @@ internal static class GenAIDecode
             ["onnx_runtime"] = typeof(Microsoft.ML.OnnxRuntime.InferenceSession)
                 .Assembly.GetName()
                 .Version!.ToString(3),
+            ["threads"] = threads,
             ["limit_genai_over_bamba_onnx"] = 1.0,
             ["with_native_library"] = Pair(medians[0], medians[1]),
             ["with_functions"] = Pair(medians[2], medians[3]),
@@ -85,7 +82,21 @@ internal static class GenAIDecode
         Console.WriteLine(record.ToJsonString());
         Measured.Write("genai-decode.json", record);
 
-        BambaRuntime Load(CustomOps ops) => BambaRuntime.Load(folder, new BambaRuntimeOptions { CustomOps = ops });
+        BambaRuntime Load(CustomOps ops) =>
+            BambaRuntime.Load(folder, new BambaRuntimeOptions { CustomOps = ops, Threads = threads });
+
+        string Overlay(string? ops)
+        {
+            var session = new JsonObject { ["intra_op_num_threads"] = threads };
+            if (ops is not null)
+            {
+                session["custom_ops_library"] = ops;
+            }
+            return new JsonObject
+            {
+                ["model"] = new JsonObject { ["decoder"] = new JsonObject { ["session_options"] = session } },
+            }.ToJsonString();
+        }
     }
 
     private static JsonObject Pair(double ours, double genAI) =>

@@ -1,4 +1,8 @@
 using System.Text.Json;
+using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter;
+using Bamba.Onnx.Exporter.Quantization;
+using Bamba.Onnx.Testing;
 
 namespace Bamba.Onnx.Hosts.Tests;
 
@@ -40,5 +44,37 @@ public sealed class NodeTests
             "onnx/model.onnx",
             "5 prompts × 48 tokens, text to text"
         );
+    }
+
+    [Theory]
+    [InlineData(ElementType.Float16, null)]
+    [InlineData(ElementType.Float32, 8)]
+    [InlineData(ElementType.Float32, 4)]
+    public async Task Transformers_js_finds_and_runs_every_type_of_weights(ElementType dtype, int? bits)
+    {
+        string folder = await NpmFolder.WithPackagesOrSkipAsync("node");
+        using var model = new TemporaryFolder();
+        BambaExporter.Export(
+            TestData.TinyShakespeare,
+            model["model"],
+            new ExportOptions
+            {
+                Profiles = [GraphProfile.Web],
+                Dtype = dtype,
+                Quantization = bits is { } b
+                    ? QuantizationOptions.Of(new WeightQuantization { Bits = b, GroupSize = 32 })
+                    : null,
+            }
+        );
+        ReferencePrompt prompt = Reference.Prompts[0];
+        HostProcess run = await HostProcess.RunAsync(
+            folder,
+            "node",
+            ["pipeline.mjs", model["model"], "4"],
+            JsonSerializer.Serialize(prompt.Text)
+        );
+        string written = JsonSerializer.Deserialize<string>(run.Out)!;
+        Assert.NotEmpty(written);
+        Assert.StartsWith(written, prompt.Continuation, StringComparison.Ordinal);
     }
 }

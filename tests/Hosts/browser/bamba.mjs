@@ -1,4 +1,5 @@
-// A folder of bamba-onnx export --profiles web on onnxruntime-web: tokens in, tokens out. A float32 export needs no more than this.
+// A folder of bamba-onnx export --profiles web on onnxruntime-web: tokens in, tokens out. An export with --dtype f32
+// needs no more than this, whatever the bits of its matrices.
 import { Tokenizer } from '@huggingface/tokenizers';
 import * as ort from 'onnxruntime-web';
 
@@ -16,15 +17,18 @@ export class BambaModel {
 
   /** Loads a model from the folder at an address. */
   static async load(folder) {
-    const [tokenizer, config] = await Promise.all(
-      ['tokenizer.json', 'tokenizer_config.json'].map(async (name) => (await fetch(`${folder}/${name}`)).json()),
+    const [config, tokenizer, names] = await Promise.all(
+      ['config.json', 'tokenizer.json', 'tokenizer_config.json'].map(async (file) =>
+        (await fetch(`${folder}/${file}`)).json(),
+      ),
     );
-    const graph = `${folder}/onnx/model.onnx`;
-    const session = await ort.InferenceSession.create(graph, {
+    // The graph's name tells the type of its weights; the configuration has it for transformers.js.
+    const [graph] = Object.keys(config['transformers.js_config'].use_external_data_format);
+    const session = await ort.InferenceSession.create(`${folder}/onnx/${graph}`, {
       executionProviders: ['wasm'],
-      externalData: [{ path: 'model.onnx_data', data: `${graph}_data` }],
+      externalData: [{ path: `${graph}_data`, data: `${folder}/onnx/${graph}_data` }],
     });
-    return new BambaModel(session, new Tokenizer(tokenizer, config));
+    return new BambaModel(session, new Tokenizer(tokenizer, names));
   }
 
   encode(text) {

@@ -15,6 +15,7 @@ const [chromium, model, picture] = process.argv.slice(2);
 const root = fileURLToPath(new URL('.', import.meta.url));
 const types = { '.html': 'text/html', '.mjs': 'text/javascript', '.wasm': 'application/wasm', '.json': 'application/json' };
 const complaints = [];
+const PATIENCE = 120_000; // milliseconds, for machines with much else to do
 
 const server = createServer(({ url }, response) => {
   const path = normalize(decodeURIComponent(new URL(url, 'http://localhost').pathname));
@@ -22,9 +23,14 @@ const server = createServer(({ url }, response) => {
   response.setHeader('Content-Type', types[extname(file)] ?? 'application/octet-stream');
   createReadStream(file).on('error', () => response.writeHead(404).end()).pipe(response);
 }).listen(0, '127.0.0.1');
-const browser = await puppeteer.launch({ executablePath: chromium, args: ['--no-sandbox', '--disable-gpu'] });
+const browser = await puppeteer.launch({
+  executablePath: chromium,
+  args: ['--no-sandbox', '--disable-gpu'],
+  timeout: PATIENCE,
+});
 try {
   const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE);
   await page.setViewport({ width: 760, height: 660 });
   page.on('console', (message) => complaints.push(`${message.type()}: ${message.text()}`));
   page.on('pageerror', (error) => complaints.push(`${error}`));
@@ -35,7 +41,7 @@ try {
   for await (const line of createInterface({ input: process.stdin })) {
     await page.$eval('#prompt', (field, value) => (field.value = value), JSON.parse(line));
     await page.click('#write');
-    await page.waitForSelector('#write:not([disabled])', { timeout: 120_000 });
+    await page.waitForSelector('#write:not([disabled])');
     console.log(JSON.stringify(await page.$eval('#text', (text) => text.textContent)));
     if (left) {
       await page.screenshot({ path: left });
