@@ -20,8 +20,7 @@ internal static class GenAIDecode
     private static readonly int[] Prompt = [2043, 1092, 311, 11, 541, 330, 295, 311];
 
     /// <param name="library">The path of <c>libonnxruntime-genai</c>, with <c>libonnxruntime</c> beside it.</param>
-    /// <param name="threads">Threads of each session.</param>
-    public static void Measure(string library, int threads)
+    public static void Measure(string library)
     {
         string folder = ExportedModels.CopyOf(TestData.TinyShakespeare);
         try
@@ -31,7 +30,22 @@ internal static class GenAIDecode
                 Path.Combine(AppContext.BaseDirectory, CustomOps.FileName),
                 Path.Combine(folder, CustomOps.FileName)
             );
-            Measure(library, folder, threads);
+            int[] threads = [1, Environment.ProcessorCount];
+            string load = OperatingSystem.IsLinux() ? File.ReadAllText("/proc/loadavg").Split(' ')[0] : "unknown";
+            var record = new JsonObject
+            {
+                ["what"] =
+                    $"milliseconds of a greedily decoded token of bamba-tiny-shakespeare, float32, one row, medians of {Runs} runs of {TokensOfRun} tokens in turn, context up to {(Runs + WarmUps) * TokensOfRun}",
+                ["machine"] = Measured.Machine,
+                ["load_average"] = load,
+                ["onnx_runtime"] = typeof(Microsoft.ML.OnnxRuntime.InferenceSession)
+                    .Assembly.GetName()
+                    .Version!.ToString(3),
+                ["limit_genai_over_bamba_onnx"] = 1.0,
+                ["by_threads"] = new JsonArray([.. threads.Distinct().Select(n => Measure(library, folder, n))]),
+            };
+            Console.WriteLine(record.ToJsonString());
+            Measured.Write("genai-decode.json", record);
         }
         finally
         {
@@ -39,7 +53,7 @@ internal static class GenAIDecode
         }
     }
 
-    private static void Measure(string library, string folder, int threads)
+    private static JsonObject Measure(string library, string folder, int threads)
     {
         using BambaRuntime kernels = Load(CustomOps.Auto);
         using BambaRuntime functions = Load(CustomOps.Off);
@@ -66,21 +80,12 @@ internal static class GenAIDecode
                 )
                 .Select(milliseconds => milliseconds / TokensOfRun),
         ];
-        var record = new JsonObject
+        return new JsonObject
         {
-            ["what"] =
-                $"milliseconds of a greedily decoded token of bamba-tiny-shakespeare, float32, one row, medians of {Runs} runs of {TokensOfRun} tokens in turn, context up to {(Runs + WarmUps) * TokensOfRun}",
-            ["machine"] = Measured.Machine,
-            ["onnx_runtime"] = typeof(Microsoft.ML.OnnxRuntime.InferenceSession)
-                .Assembly.GetName()
-                .Version!.ToString(3),
             ["threads"] = threads,
-            ["limit_genai_over_bamba_onnx"] = 1.0,
             ["with_native_library"] = Pair(medians[0], medians[1]),
             ["with_functions"] = Pair(medians[2], medians[3]),
         };
-        Console.WriteLine(record.ToJsonString());
-        Measured.Write("genai-decode.json", record);
 
         BambaRuntime Load(CustomOps ops) =>
             BambaRuntime.Load(folder, new BambaRuntimeOptions { CustomOps = ops, Threads = threads });

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Bamba.Onnx.Benchmarks;
 
 switch (args)
@@ -6,11 +5,8 @@ switch (args)
     case ["export-memory", .. var sizes]:
         ExportMemory.Measure(sizes.Length > 0 ? sizes : ["1e9", "4e9"]);
         return 0;
-    case ["genai-decode", var library, .. var threads]:
-        GenAIDecode.Measure(
-            library,
-            threads is [var number] ? int.Parse(number, CultureInfo.InvariantCulture) : Environment.ProcessorCount
-        );
+    case ["genai-decode", var library]:
+        GenAIDecode.Measure(library);
         return 0;
     case ["quantize"]:
         QuantizeTime.Measure();
@@ -31,7 +27,7 @@ switch (args)
         Console.Error.WriteLine(
             """
             usage: export-memory [BYTES...]   peak private memory of exporting synthetic checkpoints
-                   genai-decode LIBRARY [N]   time of a decoded token against ONNX Runtime GenAI, whose library has ONNX Runtime beside it
+                   genai-decode LIBRARY       time of a decoded token against ONNX Runtime GenAI, whose library has ONNX Runtime beside it
                    quantize                   speed of quantizing weights on one core, and what the search gains
                    matmul-nbits               time of Bamba-9B's products with quantized weights against ONNX Runtime's own operator
                    sampling                   median time to choose a token

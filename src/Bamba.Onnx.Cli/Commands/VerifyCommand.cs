@@ -20,7 +20,7 @@ internal static class VerifyCommand
         Option<Device> device = DeviceArgument.Create();
         Option<CustomOps> ops = OpsArgument.Create();
         var json = new Option<bool>("--json") { Description = "Print the result as JSON." };
-        var command = new Command("verify", "Run both graphs against expected values and compare.")
+        var command = new Command("verify", "Run every graph against expected values and compare.")
         {
             reference,
             device,
