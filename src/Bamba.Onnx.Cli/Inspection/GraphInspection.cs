@@ -101,17 +101,16 @@ internal sealed partial record GraphInspection
         return $"{value.Name} {TypeName(tensor.ElemType)}[{string.Join(", ", axes)}]";
     }
 
-    private static string TypeName(int type)
-    {
-        foreach (ElementType known in Enum.GetValues<ElementType>())
-        {
-            if ((int)known.ToOnnx() == type)
-            {
-                return known.ShortName();
-            }
-        }
-        return ((DataType)type).ToString().ToLowerInvariant();
-    }
+    /// <summary>What users call an element type, by ONNX's number.</summary>
+    public static string TypeName(int type) =>
+        ElementTypeOf(type)?.ShortName() ?? ((DataType)type).ToString().ToLowerInvariant();
+
+    /// <summary>The element type of ONNX's number; null for one that this project has none of.</summary>
+    public static ElementType? ElementTypeOf(int type) =>
+        Enum.GetValues<ElementType>()
+            .Where(known => (int)known.ToOnnx() == type)
+            .Select(known => (ElementType?)known)
+            .FirstOrDefault();
 
     private static string DomainName(string domain) => domain.Length == 0 ? "ai.onnx" : domain;
 
