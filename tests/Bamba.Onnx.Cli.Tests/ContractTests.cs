@@ -108,7 +108,8 @@ public sealed class ContractTests
                 "config.json",
                 json => json["transformers.js_config"]!["use_external_data_format"]!["model.onnx"] = 2
             ),
-        ["tokenizer.files"] = it => it.Delete("tokenizer.json"),
+        ["tokenizer.file"] = it => it.Delete("tokenizer.json"),
+        ["tokenizer.config"] = it => it.Delete("tokenizer_config.json"),
         ["tokenizer.class"] = it =>
             it.EditJson("tokenizer_config.json", json => json["tokenizer_class"] = "TokenizersBackend"),
     };

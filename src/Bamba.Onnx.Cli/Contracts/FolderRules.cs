@@ -18,14 +18,18 @@ internal static class FolderRules
                 Files
             ),
             new(
-                "tokenizer.files",
+                "tokenizer.file",
                 ContractHost.GenAI | ContractHost.TransformersJs | ContractHost.BambaOnnx,
-                "tokenizer.json and tokenizer_config.json are there and are JSON",
+                "tokenizer.json is there and is JSON",
                 folder => folder.WithoutTokenizer(),
-                folder =>
-                    new[] { folder.Tokenizer, folder.TokenizerConfig }
-                        .Where(json => json.Problem is not null)
-                        .Select(json => json.Finding("a JSON object"))
+                folder => Object(folder.Tokenizer)
+            ),
+            new(
+                "tokenizer.config",
+                ContractHost.GenAI | ContractHost.TransformersJs,
+                "tokenizer_config.json is there and is JSON",
+                folder => folder.WithoutTokenizer(),
+                folder => Object(folder.TokenizerConfig)
             ),
             new(
                 "tokenizer.class",
@@ -42,6 +46,10 @@ internal static class FolderRules
                         : []
             ),
         ];
+
+    /// <summary>Breaks a rule where a file cannot be read.</summary>
+    public static IEnumerable<ContractFinding> Object(JsonFacts json) =>
+        json.Problem is null ? [] : [json.Finding("a JSON object")];
 
     private static IEnumerable<ContractFinding> Files(ContractFolder folder) =>
         folder

@@ -43,7 +43,7 @@ internal static class GenAIRules
                 ContractHost.GenAI,
                 "genai_config.json is there and is JSON",
                 folder => folder.WithoutProfile(GraphProfile.Portable),
-                folder => folder.GenAI.Problem is null ? [] : [folder.GenAI.Finding("a JSON object")]
+                folder => FolderRules.Object(folder.GenAI)
             ),
             Rule(
                 "genai.type",
