@@ -54,6 +54,12 @@ internal static class GraphLoader
         {
             sessionOptions.IntraOpNumThreads = threads;
         }
+        if (options.TraceFile is { } trace)
+        {
+            // ONNX Runtime adds the time to the name; the file moves to its own name when it is whole.
+            sessionOptions.ProfileOutputPathPrefix = $"{Path.GetFullPath(trace)}.{Guid.NewGuid():N}";
+            sessionOptions.EnableProfiling = true;
+        }
         using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
             static loading => ((SessionOptions)loading!).SetLoadCancellationFlag(true),
             sessionOptions
