@@ -72,16 +72,11 @@ internal sealed partial record GraphInspection
             .SelectMany(model => model.Graph.Initializer)
             .DistinctBy(tensor => tensor.Name)
             .GroupBy(tensor => TypeName(tensor.DataType))
-            .ToDictionary(
-                type => type.Key,
-                type =>
-                    type.Sum(tensor =>
-                        long.Parse(
-                            tensor.ExternalData.Single(entry => entry.Key == "length").Value,
-                            CultureInfo.InvariantCulture
-                        )
-                    )
-            );
+            .ToDictionary(type => type.Key, type => type.Sum(BytesOf));
+
+    /// <summary>What a tensor takes in the weights file.</summary>
+    public static long BytesOf(TensorProto tensor) =>
+        long.Parse(tensor.ExternalData.Single(entry => entry.Key == "length").Value, CultureInfo.InvariantCulture);
 
     private static int MaxPerLayer(GraphProto graph) =>
         graph
