@@ -262,6 +262,14 @@ public sealed class ContractTests
     }
 
     [Fact]
+    public async Task Rules_wrap_to_the_width_of_a_terminal()
+    {
+        CliRun run = await CliRun.OnTerminal(80, "verify", ExportedModels.Of(TestData.TinyShakespeare));
+        Assert.Equal(0, run.ExitCode);
+        Assert.All(run.Out.Split('\n'), line => Assert.InRange(line.Length, 0, 80));
+    }
+
+    [Fact]
     public async Task A_broken_rule_fails_verify_and_says_what_was_expected_and_found()
     {
         string copy = ExportedModels.CopyOf(TestData.TinyShakespeare);
@@ -270,7 +278,7 @@ public sealed class ContractTests
             Proofs["genai.pad"](new BrokenFolder(copy));
             CliRun run = await CliRun.Of("verify", copy);
             Assert.Equal((1, ""), (run.ExitCode, run.Error));
-            Assert.Matches("(?m)^genai.pad +BROKEN +GenAI ", run.Out);
+            Assert.Matches("(?m)^genai.pad +BROKEN +GenAI: ", run.Out);
             Assert.Contains(
                 "genai_config.json: model.pad_token_id: expected a special token of tokenizer.json: 2043, 2044",
                 run.Out

@@ -59,7 +59,7 @@ internal static class VerifyCommand
                 }
                 else
                 {
-                    Print(console.Out, report);
+                    Print(console, report);
                 }
                 return report.Passed ? ExitCode.Success : ExitCode.CheckFailed;
             }
@@ -67,13 +67,14 @@ internal static class VerifyCommand
         return command;
     }
 
-    private static void Print(TextWriter output, VerificationReport report)
+    private static void Print(CliConsole console, VerificationReport report)
     {
-        ContractTable.Write(output, report.Contract);
+        ContractTable.Write(console, report.Contract);
         if (report.Checks.Count == 0)
         {
             return;
         }
+        TextWriter output = console.Out;
         output.WriteLine();
         int width = report.Checks.Max(check => check.Name.Length);
         foreach (VerificationCheck check in report.Checks)

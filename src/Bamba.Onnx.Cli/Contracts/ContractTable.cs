@@ -6,27 +6,31 @@ namespace Bamba.Onnx.Cli.Contracts;
 internal static class ContractTable
 {
     // Wide enough that a pipe gets whole lines.
-    private const int Width = 240;
+    private const int WidthOfPipe = 240;
 
-    public static void Write(TextWriter output, IReadOnlyList<ContractResult> results)
+    public static void Write(CliConsole console, IReadOnlyList<ContractResult> results)
     {
         IAnsiConsole terminal = AnsiConsole.Create(
-            new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output), Ansi = AnsiSupport.No }
+            new AnsiConsoleSettings { Out = new AnsiConsoleOutput(console.Out), Ansi = AnsiSupport.No }
         );
-        terminal.Profile.Width = Width;
-        Grid grid = new Grid().AddColumn(Column()).AddColumn(Column()).AddColumn(Column()).AddColumn();
+        terminal.Profile.Width = console.OutIsTerminal ? console.Width : WidthOfPipe;
+        Grid grid = new Grid().AddColumn(Column()).AddColumn(Column()).AddColumn();
         foreach (ContractResult result in results)
         {
-            Row(result.Id, Verdict(result), string.Join(", ", result.Hosts), result.Skipped ?? result.Requirement);
+            Row(
+                result.Id,
+                Verdict(result),
+                $"{string.Join(", ", result.Hosts)}: {result.Skipped ?? result.Requirement}"
+            );
             foreach (ContractFinding finding in result.Findings)
             {
-                Row("", "", "", $"  {finding.Where}: expected {finding.Expected}, found {finding.Found}");
+                Row("", "", $"  {finding.Where}: expected {finding.Expected}, found {finding.Found}");
             }
         }
         terminal.Write(grid);
         int ran = results.Count(result => result.Skipped is null);
         int passed = results.Count(result => result.Skipped is null && result.Passed);
-        output.WriteLine($"{passed} of {ran} rules of the contract kept, {results.Count - ran} skipped");
+        console.Out.WriteLine($"{passed} of {ran} rules of the contract kept, {results.Count - ran} skipped");
 
         void Row(params string[] cells) => grid.AddRow([.. cells.Select(Markup.Escape)]);
     }
