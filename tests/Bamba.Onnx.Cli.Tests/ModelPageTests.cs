@@ -169,6 +169,26 @@ public sealed partial class ModelPageTests : IDisposable
     }
 
     [Fact]
+    public async Task A_model_that_does_not_load_leaves_no_trace()
+    {
+        string copy = ExportedModels.CopyOf(TestData.Case("base"));
+        try
+        {
+            var model = new BrokenFolder(copy);
+            model.EditGraph("runtime.onnx", graph => graph.Graph.Node[^1].OpType = "NoSuchOperator");
+            model.RewriteManifest();
+            CliRun run = await CliRun.Of("bench", copy, "--device", "cpu", "--trace", folder["trace.json"]);
+            Assert.Equal(3, run.ExitCode);
+            Assert.Contains("ONNX Runtime cannot load it", run.Error);
+            Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
+        }
+        finally
+        {
+            Directory.Delete(copy, recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task Names_of_files_are_text_and_no_markup()
     {
         string model = ExportedModels.CopyOf(TestData.Case("base"));
