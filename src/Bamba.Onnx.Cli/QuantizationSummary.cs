@@ -24,7 +24,8 @@ internal static class QuantizationSummary
     private static string Count(int matrices) =>
         matrices == 1 ? "1 matrix" : string.Create(CultureInfo.InvariantCulture, $"{matrices} matrices");
 
-    private static string Describe(WeightQuantization format)
+    /// <summary>A format, as "4 bits, groups of 128".</summary>
+    public static string Describe(WeightQuantization format)
     {
         string zeroPoints = format.ZeroPoints switch
         {

@@ -269,7 +269,8 @@ public sealed class BambaRuntime : IDisposable
                 choice.Device,
                 SamplingOf(options, choice),
                 StepRefusal(options, choice, files),
-                hold
+                hold,
+                options.TraceFile
             );
         }
         catch
@@ -292,7 +293,8 @@ public sealed class BambaRuntime : IDisposable
         options.CustomOps.Find(choice.Provider) is null ? "the scan runs as the function of the model's file"
         : folder.Manifest.Options.Dtype == ElementType.Float32 && folder.Config.Layers.Contains(LayerKind.Attention)
             ? "ONNX Runtime's CUDA provider attends in 16 bits only, so that float32 attention runs on the processor"
-        : options.RecordSteps ? null
+        // A replay is one event, which tells nothing of the nodes in it.
+        : options.RecordSteps && options.TraceFile is null ? null
         : "as was asked";
 
     private StateLayout LayoutOf(int batchSize, int? contextLength, out int capacity)

@@ -139,6 +139,12 @@ public sealed record BambaRuntimeOptions
     /// <summary>Whether a device records a step and replays it; without, it runs kernel by kernel, which gives the same.</summary>
     internal bool RecordSteps { get; init; } = true;
 
+    /// <summary>
+    /// A file for ONNX Runtime's profile of every run: a list of events, in Chrome's trace format. It is written when the model's
+    /// memory is freed. Null for none.
+    /// </summary>
+    internal string? TraceFile { get; init; }
+
     internal int PrefillChunkOf(ExecutionProvider provider) =>
         PrefillChunk ?? (provider == ExecutionProvider.Cuda ? 2048 : 512);
 }

@@ -29,9 +29,11 @@ public static class ExportedModels
     {
         string source = Of(checkpoint, options);
         string copy = Directory.CreateTempSubdirectory("bamba-export-copy-").FullName;
-        foreach (string file in Directory.EnumerateFiles(source))
+        foreach (string file in Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories))
         {
-            File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+            string target = Path.Combine(copy, Path.GetRelativePath(source, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.Copy(file, target);
         }
         return copy;
     }

@@ -48,6 +48,7 @@ internal sealed class BenchCommand
     );
     private readonly Option<Device> device = DeviceArgument.Create();
     private readonly Option<CustomOps> ops = OpsArgument.Create();
+    private readonly Option<string?> trace = TraceArgument.ToWrite();
     private readonly Option<string> output = new Option<string>("--output", "-o")
     {
         Description = "A Markdown table, or JSON with every sample.",
@@ -73,6 +74,7 @@ internal sealed class BenchCommand
             it.device,
             it.ops,
             it.output,
+            it.trace,
         };
         it.model.AddTo(command);
         command.SetAction(
@@ -105,6 +107,7 @@ internal sealed class BenchCommand
             CustomOps = parsed.GetRequiredValue(ops),
             Provider = parsed.GetValue(device).Provider,
             DeviceId = parsed.GetValue(device).Id,
+            TraceFile = parsed.GetValue(trace),
         };
         using BambaRuntime runtime = await DeviceNotes
             .LoadAsync(console, folder, options, cancellationToken)

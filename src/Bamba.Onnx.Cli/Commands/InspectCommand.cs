@@ -1,5 +1,7 @@
 using System.CommandLine;
 using Bamba.Onnx.Cli.Inspection;
+using Bamba.Onnx.Cli.Inspection.Page;
+using Bamba.Onnx.Cli.Tracing;
 using Spectre.Console;
 
 namespace Bamba.Onnx.Cli.Commands;
@@ -12,13 +14,32 @@ internal static class InspectCommand
         var model = new ExportedModelArguments(ModelArguments.Required(console));
         Option<CustomOps> ops = OpsArgument.Create();
         var json = new Option<bool>("--json") { Description = "Print as JSON." };
-        var command = new Command("inspect", "Tell what an exported folder holds.") { ops, json };
+        var html = new Option<string?>("--html")
+        {
+            Description = "Write a page that draws the model, and needs nothing but itself.",
+            HelpName = "FILE",
+        };
+        Option<string?> trace = TraceArgument.ToRead();
+        var command = new Command("inspect", "Tell what an exported folder holds.") { ops, json, html, trace };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(trace) is not null && result.GetValue(html) is null)
+            {
+                result.AddError("--trace: expected --html as well, which draws it");
+            }
+        });
         model.AddTo(command);
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
                 string folder = await model.ResolveAsync(console, parsed, cancellationToken).ConfigureAwait(false);
                 ModelInspection inspection = ModelInspection.Of(folder, parsed.GetRequiredValue(ops));
+                if (parsed.GetValue(html) is { } page)
+                {
+                    RunTrace? time = parsed.GetValue(trace) is { } written ? RunTrace.Read(written) : null;
+                    time?.RequireLayers(inspection.Model.Layers);
+                    ModelPage.Write(page, ModelPicture.Of(folder, inspection), time);
+                }
                 if (parsed.GetValue(json))
                 {
                     console.Out.WriteLine(inspection.ToJson());

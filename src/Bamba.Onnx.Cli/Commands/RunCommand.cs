@@ -26,9 +26,10 @@ internal static class RunCommand
         };
         GenerationArguments.RefuseNegative(logprobs);
         var json = new Option<bool>("--json") { Description = "Write an event a line: start, each token, end." };
+        Option<string?> trace = TraceArgument.ToWrite();
         var command = new Command("run", "Continue a text.") { prompt };
         generation.AddTo(command);
-        foreach (Option option in (Option[])[ignoreEos, logprobs, json])
+        foreach (Option option in (Option[])[ignoreEos, logprobs, json, trace])
         {
             command.Options.Add(option);
         }
@@ -46,7 +47,7 @@ internal static class RunCommand
                     );
                 }
                 using BambaRuntime runtime = await runtimeArguments
-                    .LoadAsync(folder, parsed, cancellationToken)
+                    .LoadAsync(folder, parsed, cancellationToken, parsed.GetValue(trace))
                     .ConfigureAwait(false);
                 GenerationOptions options = generation.Read(parsed, runtime.Defaults) with
                 {

@@ -32,7 +32,12 @@ internal sealed class RuntimeArguments(CliConsole console)
     public Task<string> ResolveAsync(ParseResult parsed, CancellationToken cancellationToken) =>
         model.ResolveAsync(console, parsed, cancellationToken);
 
-    public async Task<BambaRuntime> LoadAsync(string folder, ParseResult parsed, CancellationToken cancellationToken)
+    public async Task<BambaRuntime> LoadAsync(
+        string folder,
+        ParseResult parsed,
+        CancellationToken cancellationToken,
+        string? traceFile = null
+    )
     {
         Device where = parsed.GetValue(device);
         var options = new BambaRuntimeOptions
@@ -41,6 +46,7 @@ internal sealed class RuntimeArguments(CliConsole console)
             CustomOps = parsed.GetRequiredValue(ops),
             Provider = where.Provider,
             DeviceId = where.Id,
+            TraceFile = traceFile,
         };
         return await DeviceNotes.LoadAsync(console, folder, options, cancellationToken).ConfigureAwait(false);
     }

@@ -1,26 +1,30 @@
 using System.CommandLine;
 using System.Globalization;
 using Bamba.Onnx.Cli.Completion;
+using Bamba.Onnx.Cli.Contracts;
 using Bamba.Onnx.Cli.Verification;
 
 namespace Bamba.Onnx.Cli.Commands;
 
-/// <summary><c>bamba-onnx verify MODEL --reference CASE</c>.</summary>
+/// <summary><c>bamba-onnx verify MODEL [--reference CASE]</c>.</summary>
 internal static class VerifyCommand
 {
     public static Command Create(CliConsole console)
     {
         var model = new ExportedModelArguments(ModelArguments.Required(console));
-        var reference = new Option<string>("--reference")
+        var reference = new Option<string?>("--reference")
         {
-            Description = "A folder with expected.safetensors, what Hugging Face computes for the same checkpoint.",
+            Description =
+                "A folder with expected.safetensors, what Hugging Face computes for the same checkpoint: the graphs are run and compared with it.",
             HelpName = "CASE",
-            Required = true,
         };
         Option<Device> device = DeviceArgument.Create();
         Option<CustomOps> ops = OpsArgument.Create();
         var json = new Option<bool>("--json") { Description = "Print the result as JSON." };
-        var command = new Command("verify", "Run every graph against expected values and compare.")
+        var command = new Command(
+            "verify",
+            "Hold a folder against what hosts need of it, and its graphs against expected values."
+        )
         {
             reference,
             device,
@@ -33,24 +37,29 @@ internal static class VerifyCommand
             async (parsed, cancellationToken) =>
             {
                 string folder = await model.ResolveAsync(console, parsed, cancellationToken).ConfigureAwait(false);
-                VerificationReport report = Verifier.Verify(
-                    folder,
-                    parsed.GetRequiredValue(reference),
-                    new BambaRuntimeOptions
-                    {
-                        CustomOps = parsed.GetRequiredValue(ops),
-                        Provider = parsed.GetValue(device).Provider,
-                        DeviceId = parsed.GetValue(device).Id,
-                    },
-                    cancellationToken
-                );
+                IReadOnlyList<VerificationCheck> checks = parsed.GetValue(reference) is { } compared
+                    ? Verifier
+                        .Verify(
+                            folder,
+                            compared,
+                            new BambaRuntimeOptions
+                            {
+                                CustomOps = parsed.GetRequiredValue(ops),
+                                Provider = parsed.GetValue(device).Provider,
+                                DeviceId = parsed.GetValue(device).Id,
+                            },
+                            cancellationToken
+                        )
+                        .Checks
+                    : [];
+                var report = VerificationReport.Of(ContractRules.Check(folder), checks);
                 if (parsed.GetValue(json))
                 {
                     console.Out.WriteLine(report.ToJson());
                 }
                 else
                 {
-                    Print(console.Out, report);
+                    Print(console, report);
                 }
                 return report.Passed ? ExitCode.Success : ExitCode.CheckFailed;
             }
@@ -58,8 +67,15 @@ internal static class VerifyCommand
         return command;
     }
 
-    private static void Print(TextWriter output, VerificationReport report)
+    private static void Print(CliConsole console, VerificationReport report)
     {
+        ContractTable.Write(console, report.Contract);
+        if (report.Checks.Count == 0)
+        {
+            return;
+        }
+        TextWriter output = console.Out;
+        output.WriteLine();
         int width = report.Checks.Max(check => check.Name.Length);
         foreach (VerificationCheck check in report.Checks)
         {

@@ -72,16 +72,11 @@ internal sealed partial record GraphInspection
             .SelectMany(model => model.Graph.Initializer)
             .DistinctBy(tensor => tensor.Name)
             .GroupBy(tensor => TypeName(tensor.DataType))
-            .ToDictionary(
-                type => type.Key,
-                type =>
-                    type.Sum(tensor =>
-                        long.Parse(
-                            tensor.ExternalData.Single(entry => entry.Key == "length").Value,
-                            CultureInfo.InvariantCulture
-                        )
-                    )
-            );
+            .ToDictionary(type => type.Key, type => type.Sum(BytesOf));
+
+    /// <summary>What a tensor takes in the weights file.</summary>
+    public static long BytesOf(TensorProto tensor) =>
+        long.Parse(tensor.ExternalData.Single(entry => entry.Key == "length").Value, CultureInfo.InvariantCulture);
 
     private static int MaxPerLayer(GraphProto graph) =>
         graph
@@ -101,17 +96,16 @@ internal sealed partial record GraphInspection
         return $"{value.Name} {TypeName(tensor.ElemType)}[{string.Join(", ", axes)}]";
     }
 
-    private static string TypeName(int type)
-    {
-        foreach (ElementType known in Enum.GetValues<ElementType>())
-        {
-            if ((int)known.ToOnnx() == type)
-            {
-                return known.ShortName();
-            }
-        }
-        return ((DataType)type).ToString().ToLowerInvariant();
-    }
+    /// <summary>What users call an element type, by ONNX's number.</summary>
+    public static string TypeName(int type) =>
+        ElementTypeOf(type)?.ShortName() ?? ((DataType)type).ToString().ToLowerInvariant();
+
+    /// <summary>The element type of ONNX's number; null for one that this project has none of.</summary>
+    public static ElementType? ElementTypeOf(int type) =>
+        Enum.GetValues<ElementType>()
+            .Where(known => (int)known.ToOnnx() == type)
+            .Select(known => (ElementType?)known)
+            .FirstOrDefault();
 
     private static string DomainName(string domain) => domain.Length == 0 ? "ai.onnx" : domain;
 

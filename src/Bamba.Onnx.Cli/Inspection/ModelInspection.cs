@@ -34,10 +34,7 @@ internal sealed record ModelInspection
         ModelManifest manifest = ModelManifest.Load(folder);
         BambaConfig config = BambaConfig.Load(Path.Combine(folder, ModelFiles.Config));
         ExportLayout layout = manifest.Layout;
-        Dictionary<GraphProfile, ModelProto> graphs = layout.Profiles.ToDictionary(
-            profile => profile,
-            profile => Read(Path.Combine(folder, layout.Graph(profile)))
-        );
+        IReadOnlyDictionary<GraphProfile, ModelProto> graphs = ReadGraphs(folder, layout);
         return new ModelInspection
         {
             Folder = Path.GetFullPath(folder),
@@ -57,6 +54,11 @@ internal sealed record ModelInspection
     }
 
     public string ToJson() => JsonSerializer.Serialize(this, InspectionJson.Default.ModelInspection);
+
+    /// <summary>The graphs of a folder.</summary>
+    /// <exception cref="BambaFormatException">One is missing or damaged.</exception>
+    public static IReadOnlyDictionary<GraphProfile, ModelProto> ReadGraphs(string folder, ExportLayout layout) =>
+        layout.Profiles.ToDictionary(profile => profile, profile => Read(Path.Combine(folder, layout.Graph(profile))));
 
     private static ModelProto Read(string path)
     {
@@ -123,27 +125,17 @@ internal sealed record ModelShape
 /// <param name="KeyValueBytesPerToken">Keys and values of one token.</param>
 internal sealed record CacheSizes(long StateBytesPerSequence, long KeyValueBytesPerToken)
 {
-    public static CacheSizes Of(GraphSignature signature)
-    {
-        long states = 0;
-        long perToken = 0;
-        foreach (CacheSpec cache in signature.Caches)
-        {
-            long constants = cache
-                .Past.Axes.Where(axis => axis.Symbol is null)
-                .Aggregate(1L, (product, axis) => product * axis.Size);
-            long bytes = constants * cache.Past.Type.SizeInBytes();
-            if (cache.Kind is CacheKind.Key or CacheKind.Value)
-            {
-                perToken += bytes;
-            }
-            else
-            {
-                states += bytes;
-            }
-        }
-        return new CacheSizes(states, perToken);
-    }
+    public static CacheSizes Of(GraphSignature signature) =>
+        new(signature.Caches.Where(cache => !Grows(cache)).Sum(BytesOf), signature.Caches.Where(Grows).Sum(BytesOf));
+
+    /// <summary>Whether a cache takes memory for each token.</summary>
+    public static bool Grows(CacheSpec cache) => cache.Kind is CacheKind.Key or CacheKind.Value;
+
+    /// <summary>Bytes of a cache: of one sequence, or where it grows of one token.</summary>
+    public static long BytesOf(CacheSpec cache) =>
+        cache
+            .Past.Axes.Where(axis => axis.Symbol is null)
+            .Aggregate((long)cache.Past.Type.SizeInBytes(), (product, axis) => product * axis.Size);
 }
 
 [JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Bamba.Onnx.Cli.Contracts;
 
 namespace Bamba.Onnx.Cli.Verification;
 
@@ -19,10 +20,19 @@ internal sealed record VerificationCheck(string Name, double? MaxAbs, double? Li
 }
 
 /// <summary>What a verification found.</summary>
-internal sealed record VerificationReport(bool Passed, IReadOnlyList<VerificationCheck> Checks)
+/// <param name="Passed">Whether no rule is broken and no comparison failed.</param>
+/// <param name="Contract">The rules of hosts.</param>
+/// <param name="Checks">The comparisons with a reference; none without one.</param>
+internal sealed record VerificationReport(
+    bool Passed,
+    IReadOnlyList<ContractResult> Contract,
+    IReadOnlyList<VerificationCheck> Checks
+)
 {
-    public static VerificationReport Of(IReadOnlyList<VerificationCheck> checks) =>
-        new(checks.All(check => check.Passed), checks);
+    public static VerificationReport Of(
+        IReadOnlyList<ContractResult> contract,
+        IReadOnlyList<VerificationCheck> checks
+    ) => new(contract.All(rule => rule.Passed) && checks.All(check => check.Passed), contract, checks);
 
     public string ToJson() => JsonSerializer.Serialize(this, VerificationJson.Default.VerificationReport);
 }

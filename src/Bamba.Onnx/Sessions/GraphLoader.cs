@@ -54,6 +54,13 @@ internal static class GraphLoader
         {
             sessionOptions.IntraOpNumThreads = threads;
         }
+        // ONNX Runtime adds the time to the name; the file moves to its own name when it is whole.
+        string? unfinished = options.TraceFile is { } trace ? $"{Path.GetFullPath(trace)}.{Guid.NewGuid():N}" : null;
+        if (unfinished is not null)
+        {
+            sessionOptions.ProfileOutputPathPrefix = unfinished;
+            sessionOptions.EnableProfiling = true;
+        }
         using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
             static loading => ((SessionOptions)loading!).SetLoadCancellationFlag(true),
             sessionOptions
@@ -67,8 +74,21 @@ internal static class GraphLoader
         }
         catch (OnnxRuntimeException e)
         {
+            DeleteProfile(unfinished);
             cancellationToken.ThrowIfCancellationRequested();
             throw new BambaFormatException(path, $"ONNX Runtime cannot load it: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Deletes the profile of a session that came to nothing, which ONNX Runtime leaves.</summary>
+    private static void DeleteProfile(string? start)
+    {
+        if (start is not null)
+        {
+            foreach (string file in Directory.GetFiles(Path.GetDirectoryName(start)!, $"{Path.GetFileName(start)}*"))
+            {
+                File.Delete(file);
+            }
         }
     }
 

@@ -13,12 +13,14 @@ namespace Bamba.Onnx.Sessions;
 /// <param name="sampling">The device's kernels that choose tokens; null where there are none.</param>
 /// <param name="stepRefusal">Why steps are not to be recorded on the device; null where they are.</param>
 /// <param name="folder">What keeps the model's folder in its place, null where nothing need.</param>
+/// <param name="traceFile">Where the profile goes that ONNX Runtime takes of the graph's runs; null where it takes none.</param>
 internal sealed class SharedGraph(
     InferenceSession graph,
     CudaDevice? device = null,
     SamplingLibrary? sampling = null,
     string? stepRefusal = null,
-    IDisposable? folder = null
+    IDisposable? folder = null,
+    string? traceFile = null
 )
 {
     private readonly Lock change = new();
@@ -60,6 +62,7 @@ internal sealed class SharedGraph(
     }
 
     /// <summary>Ends one holder's hold.</summary>
+    /// <exception cref="IOException">It was the last, and the profile cannot be put where it should be.</exception>
     public void Release()
     {
         lock (change)
@@ -69,8 +72,18 @@ internal sealed class SharedGraph(
                 return;
             }
         }
-        Graph.Dispose();
-        device?.Dispose();
-        folder?.Dispose();
+        try
+        {
+            if (traceFile is not null)
+            {
+                File.Move(Graph.EndProfiling(), traceFile, overwrite: true);
+            }
+        }
+        finally
+        {
+            Graph.Dispose();
+            device?.Dispose();
+            folder?.Dispose();
+        }
     }
 }
