@@ -5,6 +5,9 @@ switch (args)
     case ["export-memory", .. var sizes]:
         ExportMemory.Measure(sizes.Length > 0 ? sizes : ["1e9", "4e9"]);
         return 0;
+    case ["app-start", var program]:
+        AppStart.Measure(program);
+        return 0;
     case ["quantize"]:
         QuantizeTime.Measure();
         return 0;
@@ -24,6 +27,7 @@ switch (args)
         Console.Error.WriteLine(
             """
             usage: export-memory [BYTES...]   peak private memory of exporting synthetic checkpoints
+                   app-start PROGRAM          time to the first token of an application of the template, published ahead of time
                    quantize                   speed of quantizing weights on one core, and what the search gains
                    matmul-nbits               time of Bamba-9B's products with quantized weights against ONNX Runtime's own operator
                    sampling                   median time to choose a token

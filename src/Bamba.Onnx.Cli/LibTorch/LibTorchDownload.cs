@@ -92,6 +92,7 @@ internal static partial class LibTorchDownload
         };
         start.Environment[packagesFolder.Name] = packagesFolder.Value;
         start.Environment["DOTNET_NOLOGO"] = "1";
+        start.Environment["MSBUILDDISABLENODEREUSE"] = "1";
         using Process process = StartOf(start, package);
         process.StandardInput.Close();
         Task<string> output = process.StandardOutput.ReadToEndAsync(CancellationToken.None);
