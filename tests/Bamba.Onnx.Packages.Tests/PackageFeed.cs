@@ -34,21 +34,30 @@ public sealed class PackageFeed : IAsyncLifetime
         {
             return;
         }
-        // Other tests run from what the solution was built to; these build beside it, all but the native library.
+        await PackAsync("packaging/Packages.slnf", folder.Path);
+    }
+
+    /// <summary>Packs a project or several, without what other tests run from: all but the native library is built beside it.</summary>
+    /// <param name="project">Its path in the repository.</param>
+    /// <param name="target">The folder that packages go to.</param>
+    /// <param name="properties">What is asked of the build besides.</param>
+    public static Task PackAsync(string project, string target, params string[] properties)
+    {
         string artifacts = System.IO.Path.Combine(TestData.Root, "artifacts");
-        await Workplace.ExecuteAsync(
+        return Workplace.ExecuteAsync(
             "dotnet",
             [
                 "pack",
-                System.IO.Path.Combine("packaging", "Packages.slnf"),
+                project,
                 "--output",
-                folder.Path,
+                target,
                 "--verbosity",
                 "quiet",
                 $"-p:ArtifactsPath={System.IO.Path.Combine(artifacts, "packed")}",
                 $"-p:NativeFolder={System.IO.Path.Combine(artifacts, "native")}/",
                 $"-p:ToolPackageRuntimeIdentifiers={RuntimeIdentifier}",
                 "-p:RunAnalyzers=false",
+                .. properties,
             ],
             TestData.Root
         );
@@ -64,22 +73,25 @@ public sealed class PackageFeed : IAsyncLifetime
     /// <summary>The entries of a package.</summary>
     /// <param name="id">Its id.</param>
     /// <param name="extension"><c>nupkg</c>, or <c>snupkg</c> for its symbols.</param>
-    public IReadOnlyDictionary<string, long> Entries(string id, string extension = "nupkg")
+    public IReadOnlyList<string> Entries(string id, string extension = "nupkg") => EntriesIn(Path, id, extension);
+
+    /// <summary>The entries of a package in a folder.</summary>
+    public static IReadOnlyList<string> EntriesIn(string folder, string id, string extension = "nupkg")
     {
-        using ZipArchive zip = ZipFile.OpenRead(File(id, extension));
-        return zip.Entries.ToDictionary(entry => entry.FullName, entry => entry.Length);
+        using ZipArchive zip = ZipFile.OpenRead(File(folder, id, extension));
+        return [.. zip.Entries.Select(entry => entry.FullName)];
     }
 
-    /// <summary>What a package says of itself.</summary>
-    public string Nuspec(string id)
+    /// <summary>What a package in a folder says of itself.</summary>
+    public static string Nuspec(string folder, string id)
     {
-        using ZipArchive zip = ZipFile.OpenRead(File(id, "nupkg"));
+        using ZipArchive zip = ZipFile.OpenRead(File(folder, id, "nupkg"));
         using var reader = new StreamReader(zip.GetEntry($"{id}.nuspec")!.Open());
         return reader.ReadToEnd();
     }
 
-    private string File(string id, string extension) =>
+    private static string File(string folder, string id, string extension) =>
         Directory
-            .GetFiles(Path, $"{id}.*.{extension}")
+            .GetFiles(folder, $"{id}.*.{extension}")
             .Single(file => char.IsDigit(System.IO.Path.GetFileName(file)[id.Length + 1]));
 }

@@ -128,7 +128,7 @@ public sealed class PackageTests : IClassFixture<PackageFeed>
     {
         Assert.All(
             (string[])["Bamba.Onnx", "Bamba.Onnx.Templates", "bamba-onnx", "Bamba.Onnx.CustomOps"],
-            id => Assert.Contains("README.md", feed.Entries(id).Keys)
+            id => Assert.Contains("README.md", feed.Entries(id))
         );
         foreach (
             (string id, string assembly) in ((string, string)[])
@@ -141,20 +141,60 @@ public sealed class PackageTests : IClassFixture<PackageFeed>
         {
             Assert.Superset(
                 new HashSet<string>([$"lib/net10.0/{assembly}.dll", $"lib/net10.0/{assembly}.xml", "README.md"]),
-                new HashSet<string>(feed.Entries(id).Keys)
+                new HashSet<string>(feed.Entries(id))
             );
-            Assert.Contains($"lib/net10.0/{assembly}.pdb", feed.Entries(id, "snupkg").Keys);
+            Assert.Contains($"lib/net10.0/{assembly}.pdb", feed.Entries(id, "snupkg"));
+        }
+    }
+
+    [Fact]
+    public async Task Native_operators_of_several_systems_join_in_a_package_that_names_them()
+    {
+        _ = feed.Path;
+        using var folder = new TemporaryFolder();
+        // These stand in for what other machines built.
+        (string RuntimeIdentifier, string File)[] others =
+        [
+            ("win-arm64", "bamba_ops.dll"),
+            ("linux-riscv64", "libbamba_ops.so"),
+            ("linux-riscv64", "libbamba_ops_cuda.so"),
+        ];
+        foreach ((string runtimeIdentifier, string file) in others)
+        {
+            Directory.CreateDirectory(folder[$"built/{runtimeIdentifier}"]);
+            await File.WriteAllTextAsync(folder[$"built/{runtimeIdentifier}/{file}"], file);
         }
 
-        string[] native =
-        [
-            .. feed.Entries("Bamba.Onnx.CustomOps")
-                .Keys.Where(entry => entry.StartsWith("runtimes/", StringComparison.Ordinal)),
-        ];
-        Assert.Contains($"runtimes/{PackageFeed.RuntimeIdentifier}/native/{CustomOps.FileName}", native);
+        await PackageFeed.PackAsync(
+            "packaging/Bamba.Onnx.CustomOps",
+            folder["feed"],
+            $"-p:NativeLibraries={folder["built"]}"
+        );
+
+        const string id = "Bamba.Onnx.CustomOps";
+        IReadOnlyList<string> entries = PackageFeed.EntriesIn(folder["feed"], id);
+        Assert.Contains($"runtimes/{PackageFeed.RuntimeIdentifier}/native/{CustomOps.FileName}", entries);
+        Assert.All(
+            others,
+            other => Assert.Contains($"runtimes/{other.RuntimeIdentifier}/native/{other.File}", entries)
+        );
+        string description = PackageFeed.Nuspec(folder["feed"], id);
+        Assert.Contains(
+            $"Kernels for processors: {PackageFeed.RuntimeIdentifier}, linux-riscv64, win-arm64. For CUDA: ",
+            description
+        );
+        Assert.Contains("linux-riscv64.</description>", description);
+    }
+
+    [Fact]
+    public void A_package_without_kernels_for_cuda_says_so()
+    {
+        const string id = "Bamba.Onnx.CustomOps";
+        bool has = feed.Entries(id).Any(entry => entry.Contains("cuda", StringComparison.Ordinal));
         Assert.Equal(
-            !native.Any(entry => entry.Contains("cuda", StringComparison.Ordinal)),
-            feed.Nuspec("Bamba.Onnx.CustomOps")
+            !has,
+            PackageFeed
+                .Nuspec(feed.Path, id)
                 .Contains(
                     $"Kernels for processors only: {PackageFeed.RuntimeIdentifier}. None for CUDA.",
                     StringComparison.Ordinal
