@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Sessions;
 
@@ -26,7 +25,7 @@ public sealed record CustomOps
         this.path = path;
     }
 
-    /// <summary>The library beside the application where there is one, else the function.</summary>
+    /// <summary>The library beside the application, or of the package Bamba.Onnx.CustomOps, where there is one, else the function.</summary>
     public static CustomOps Auto { get; } = new(Choice.Auto);
 
     /// <summary>The function.</summary>
@@ -71,18 +70,12 @@ public sealed record CustomOps
         : OperatingSystem.IsMacOS() ? $"lib{name}.dylib"
         : $"lib{name}.so";
 
-    // As .NET lays out native libraries: beside a published application, else under its runtime's name.
+    // Where .NET itself looks for native libraries: beside the application, or where a package's files went when it was built.
     private static IEnumerable<string> Candidates() =>
-        [
-            Path.Combine(AppContext.BaseDirectory, FileName),
-            Path.Combine(
-                AppContext.BaseDirectory,
-                "runtimes",
-                RuntimeInformation.RuntimeIdentifier,
-                "native",
-                FileName
-            ),
-        ];
+        (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "")
+            .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+            .Prepend(AppContext.BaseDirectory)
+            .Select(folder => Path.Combine(folder, FileName));
 
     /// <inheritdoc/>
     public override string ToString() =>

@@ -8,6 +8,9 @@ switch (args)
     case ["genai-decode", var library]:
         GenAIDecode.Measure(library);
         return 0;
+    case ["app-start", var program]:
+        AppStart.Measure(program);
+        return 0;
     case ["quantize"]:
         QuantizeTime.Measure();
         return 0;
@@ -28,6 +31,7 @@ switch (args)
             """
             usage: export-memory [BYTES...]   peak private memory of exporting synthetic checkpoints
                    genai-decode LIBRARY       time of a decoded token against ONNX Runtime GenAI, whose library has ONNX Runtime beside it
+                   app-start PROGRAM          time to the first token of an application of the template, published ahead of time
                    quantize                   speed of quantizing weights on one core, and what the search gains
                    matmul-nbits               time of Bamba-9B's products with quantized weights against ONNX Runtime's own operator
                    sampling                   median time to choose a token

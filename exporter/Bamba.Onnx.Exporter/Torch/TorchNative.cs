@@ -6,45 +6,62 @@ namespace Bamba.Onnx.Exporter.Torch;
 /// <summary>
 /// Loads TorchSharp's native library where the system's C++ runtime is a little too old for it. The library names a
 /// symbol version of GCC 13 (<c>GLIBCXX_3.4.32</c>) for a function that it never calls, which is enough for the dynamic
-/// linker of Debian 12 or Ubuntu 22.04 to refuse it. There, a copy whose requirement is marked weak is loaded instead.
+/// linker of Debian 12 or Ubuntu 22.04 to refuse it. There, a copy whose requirement is marked weak is loaded instead. libtorch may
+/// lie in a folder of its own, since it is too large for a package of an application.
 /// </summary>
 public static unsafe class TorchNative
 {
-    private const string LibraryName = "libLibTorchSharp";
-    private const string LibraryFile = LibraryName + ".so";
+    private const string LibraryName = "LibTorchSharp";
     private const string NewestVersion = "GLIBCXX_3.4.32";
 
     // The one symbol of that version: the C++ runtime has both or neither.
     private const string SymbolOfNewestVersion = "_ZSt21ios_base_library_initv";
 
-    private static readonly string[] dependencies = ["libc10.so", "libtorch_cpu.so", "libtorch.so"];
+    private static readonly string[] dependencies = [.. ((string[])["c10", "torch_cpu", "torch"]).Select(FileName)];
 
-    private static readonly Lazy<bool> loaded = new(Load);
+    private static readonly string LibraryFile = FileName(LibraryName);
+
+    private static readonly Lock gate = new();
+    private static bool loaded;
+
+    /// <summary>The file by which a folder of libtorch is known on this system.</summary>
+    public static string LibTorchFile => FileName("torch_cpu");
+
+    /// <summary>Whether libtorch is where this application has its native libraries.</summary>
+    public static bool IsLibTorchBeside => Find(ApplicationFolders(), LibTorchFile) is not null;
 
     /// <summary>
     /// Makes TorchSharp usable in this process; every later call returns at once. Call it before the first use of any
     /// TorchSharp type: TorchSharp does not try again after it failed. The modules of this assembly call it themselves.
     /// </summary>
-    /// <exception cref="BambaException">The library cannot be found, copied, patched or loaded.</exception>
-    public static void EnsureLoaded() => _ = loaded.Value;
-
-    private static bool Load()
+    /// <param name="libTorch">A folder of libtorch's libraries; without one they are among the application's own.</param>
+    /// <exception cref="BambaException">A library cannot be found, copied, patched or loaded.</exception>
+    public static void EnsureLoaded(string? libTorch = null)
     {
-        if (
-            !OperatingSystem.IsLinux()
-            || !NativeLibrary.TryLoad("libstdc++.so.6", out IntPtr runtime)
-            || NativeLibrary.TryGetExport(runtime, SymbolOfNewestVersion, out _)
-        )
+        lock (gate)
         {
-            return true;
+            if (!loaded)
+            {
+                Load(libTorch);
+                loaded = true;
+            }
         }
-        string[] folders = SearchFolders();
+    }
+
+    private static void Load(string? libTorch)
+    {
+        IntPtr runtime = OldRuntime();
+        if (runtime == 0 && libTorch is null)
+        {
+            return;
+        }
+        string[] folders = [.. libTorch is null ? [] : (string[])[libTorch], .. ApplicationFolders()];
         string original =
             Find(folders, LibraryFile)
             ?? throw new BambaException($"{LibraryFile} is in none of the folders {string.Join(", ", folders)}");
         try
         {
-            // The copy's own folder has no libtorch beside it. What is loaded already is found by its name.
+            // TorchSharp's library finds what is loaded already by its name, wherever it lies.
             foreach (string dependency in dependencies)
             {
                 if (Find(folders, dependency) is { } path)
@@ -52,19 +69,39 @@ public static unsafe class TorchNative
                     NativeLibrary.Load(path);
                 }
             }
-            ConstructStandardStreams(runtime);
-            LoadCopy(Patched(original));
-            return true;
+            if (runtime == 0)
+            {
+                NativeLibrary.Load(original);
+            }
+            else
+            {
+                ConstructStandardStreams(runtime);
+                LoadCopy(Patched(original));
+            }
         }
         catch (Exception e)
             when (e is IOException or InvalidDataException or UnauthorizedAccessException or DllNotFoundException)
         {
-            throw new BambaException(
-                $"{original} needs {NewestVersion} of libstdc++.so.6, which this system is too old for, and a copy that does without cannot be loaded: {e.Message}",
-                e
-            );
+            string reason =
+                runtime == 0
+                    ? "cannot be loaded"
+                    : $"needs {NewestVersion} of libstdc++.so.6, which this system is too old for, and a copy that does without cannot be loaded";
+            throw new BambaException($"{original} {reason}: {e.Message}", e);
         }
     }
+
+    /// <summary>The system's C++ runtime where it is too old for the library; else 0.</summary>
+    private static IntPtr OldRuntime() =>
+        OperatingSystem.IsLinux()
+        && NativeLibrary.TryLoad("libstdc++.so.6", out IntPtr runtime)
+        && !NativeLibrary.TryGetExport(runtime, SymbolOfNewestVersion, out _)
+            ? runtime
+            : 0;
+
+    private static string FileName(string library) =>
+        OperatingSystem.IsWindows() ? $"{library}.dll"
+        : OperatingSystem.IsMacOS() ? $"lib{library}.dylib"
+        : $"lib{library}.so";
 
     /// <summary>TorchSharp then finds the copy by the name it carries inside, once it has failed to load the original.</summary>
     private static void LoadCopy(byte[] image)
@@ -79,7 +116,7 @@ public static unsafe class TorchNative
         string[] folders = cache.Length > 0 ? [Path.Combine(cache, "bamba-onnx", "native"), temporary] : [temporary];
         try
         {
-            NativeLibrary.Load(PatchedLibraryCache.Store(folders, LibraryName, image));
+            NativeLibrary.Load(PatchedLibraryCache.Store(folders, $"lib{LibraryName}", image));
         }
         finally
         {
@@ -108,7 +145,7 @@ public static unsafe class TorchNative
         constructor(NativeMemory.AllocZeroed((nuint)sizeof(nint)));
     }
 
-    private static string[] SearchFolders()
+    private static string[] ApplicationFolders()
     {
         string listed = AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "";
         string application = AppContext.BaseDirectory;

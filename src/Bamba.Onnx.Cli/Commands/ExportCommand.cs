@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Bamba.Onnx.Cli.Completion;
+using Bamba.Onnx.Cli.LibTorch;
 using Bamba.Onnx.Cli.Quality;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
@@ -118,6 +119,7 @@ internal static class ExportCommand
         CancellationToken cancellationToken
     )
     {
+        LibTorchSource.EnsureLoaded(console, cancellationToken);
         using var progress = new ExportProgressDisplay(console);
         return BambaExporter.Export(checkpoint, target, options, progress, cancellationToken);
     }
