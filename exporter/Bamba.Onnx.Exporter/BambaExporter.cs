@@ -52,9 +52,8 @@ public static class BambaExporter
         BambaConfig config = source?.Config ?? BambaConfig.Load(Path.Combine(checkpoint, ModelFiles.Config));
         using var module = new BambaForCausalLM(config, new BambaModuleOptions { Device = DeviceType.META });
         source?.RequireTensors(BambaTensors.Of(config));
-        QuantizationOptions? quantization = options.Quantization?.For(config);
-
         GraphOptions graphOptions = GraphOptionsOf(options);
+        QuantizationOptions? quantization = options.Quantization?.For(config, graphOptions.Dtype);
         int contextLength = ContextLengthOf(options, config);
         using StagingFolder staging = StagingFolder.For(target);
         var weights = new WeightPlan();

@@ -18,6 +18,12 @@ public sealed record WeightQuantization
     /// <summary>What the groups' zero points are.</summary>
     public ZeroPoints ZeroPoints { get; init; }
 
+    /// <summary>
+    /// The element type of scales, and of zero points that are numbers; null for that of the model's activations. Float32
+    /// activations go with scales of float16 too, which take half the room.
+    /// </summary>
+    public ElementType? Scales { get; init; }
+
     /// <summary>How scales, zero points and codes were chosen.</summary>
     public QuantizationMethod Method { get; init; }
 

@@ -48,10 +48,11 @@ public sealed class ExportCommandTests : IDisposable
             Target,
             .. (string[])["--weights", "int4", "--group-size", "64", "--zero-points", "integer", "--method", "nearest"],
             .. (string[])["--head", "int8", "--embedding", "float", "--keep", "*.o_proj.weight", "--keep", "*down*"],
+            .. (string[])["--scales", "f16"],
         ]);
         Assert.Equal(0, export.ExitCode);
         Assert.Contains(
-            "parameters as f32, 22 matrices in 4 bits, groups of 64 with zero points; 1 matrix in 8 bits, groups of 64 with zero points (mean relative error",
+            "parameters as f32, 22 matrices in 4 bits, groups of 64 with zero points, scales of f16; 1 matrix in 8 bits, groups of 64 with zero points, scales of f16 (mean relative error",
             export.Error
         );
         ModelManifest manifest = ModelManifest.Load(Target);
@@ -63,6 +64,7 @@ public sealed class ExportCommandTests : IDisposable
             Bits = 4,
             GroupSize = 64,
             ZeroPoints = ZeroPoints.Integer,
+            Scales = ElementType.Float16,
             Method = QuantizationMethod.Nearest,
         };
         Assert.Equal(expected, formats["model.layers.0.mamba.in_proj.weight"]);

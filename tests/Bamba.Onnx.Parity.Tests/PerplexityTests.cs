@@ -59,13 +59,43 @@ public sealed class PerplexityTests
         Assert.True(divergences[1] < 0.98 * divergences[0] && divergences[2] < 1.02 * divergences[1], told);
     }
 
-    private static HeldOutPlay Quantized(int bits, int groupSize, ZeroPoints zeroPoints, QuantizationMethod method)
+    [Theory]
+    [InlineData(4, 32, ZeroPoints.None)]
+    [InlineData(4, 32, ZeroPoints.Float)]
+    [InlineData(4, 64, ZeroPoints.None)]
+    [InlineData(4, 128, ZeroPoints.None)]
+    [InlineData(8, 32, ZeroPoints.None)]
+    public void Scales_of_half_the_bytes_cost_next_to_nothing(int bits, int groupSize, ZeroPoints zeroPoints)
+    {
+        HeldOutPlay whole = Quantized(bits, groupSize, zeroPoints, QuantizationMethod.Search);
+        HeldOutPlay half = Quantized(bits, groupSize, zeroPoints, QuantizationMethod.Search, ElementType.Float16);
+        double[] divergences =
+        [
+            whole.DivergenceFrom(Float32.Value),
+            half.DivergenceFrom(Float32.Value),
+            half.DivergenceFrom(whole),
+        ];
+        string told =
+            $"{divergences[0]:F5} nats with scales of f32, {divergences[1]:F5} of f16, {divergences[2]:F5} between them";
+        TestContext.Current.SendDiagnosticMessage($"int{bits} g{groupSize} {zeroPoints}: {told}");
+        Assert.True(Math.Abs(divergences[1] - divergences[0]) < 0.03 * divergences[0], told);
+        Assert.InRange(half.Perplexity / whole.Perplexity, 0.998, 1.002);
+    }
+
+    private static HeldOutPlay Quantized(
+        int bits,
+        int groupSize,
+        ZeroPoints zeroPoints,
+        QuantizationMethod method,
+        ElementType? scales = null
+    )
     {
         var format = new WeightQuantization
         {
             Bits = bits,
             GroupSize = groupSize,
             ZeroPoints = zeroPoints,
+            Scales = scales,
             Method = method,
         };
         return new HeldOutPlay(
