@@ -56,7 +56,7 @@ public static class BambaExporter
         QuantizationOptions? quantization = options.Quantization?.For(config, graphOptions.Dtype);
         int contextLength = ContextLengthOf(options, config);
         using StagingFolder staging = StagingFolder.For(target);
-        var weights = new WeightPlan();
+        var weights = new WeightPlan(options.MaxShardBytes);
         foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
         {
             byte[] graph = BambaLowering
@@ -170,7 +170,7 @@ public static class BambaExporter
         }
         if (written is not null)
         {
-            files.Add(new ManifestFile(ModelFiles.Weights, written.FileBytes, written.FileSha256));
+            files.AddRange(written.Files);
         }
         return files.ToImmutable();
     }

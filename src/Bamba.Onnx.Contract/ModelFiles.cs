@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Bamba.Onnx.Contract;
 
 /// <summary>The names of files in checkpoint folders and model folders.</summary>
@@ -24,7 +26,7 @@ public static class ModelFiles
     /// <summary>The map from tensor to file of a sharded checkpoint.</summary>
     public const string CheckpointIndex = "model.safetensors.index.json";
 
-    /// <summary>Weights that all graphs of a model folder share.</summary>
+    /// <summary>Weights that all graphs of a model folder share; the first of several such files.</summary>
     public const string Weights = "model.onnx.data";
 
     /// <summary>What ONNX Runtime GenAI reads.</summary>
@@ -32,6 +34,34 @@ public static class ModelFiles
 
     /// <summary>What an export says of itself: <see cref="ModelManifest"/>.</summary>
     public const string Manifest = "bamba.json";
+
+    /// <summary>
+    /// A file of weights that are split over several, named as transformers.js names them: <c>model.onnx.data</c>,
+    /// <c>model.onnx.data_1</c>, …
+    /// </summary>
+    /// <param name="first">The first file, with or without its folder.</param>
+    /// <param name="index">Which one, from 0.</param>
+    public static string Shard(string first, int index)
+    {
+        ArgumentNullException.ThrowIfNull(first);
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        return index == 0 ? first : string.Create(CultureInfo.InvariantCulture, $"{first}_{index}");
+    }
+
+    /// <summary>Whether a file of a model folder holds weights, all or some.</summary>
+    public static bool IsWeights(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return name.StartsWith(Weights, StringComparison.Ordinal)
+            && (
+                name.Length == Weights.Length
+                || (
+                    int.TryParse(name.AsSpan(Weights.Length + 1), CultureInfo.InvariantCulture, out int index)
+                    && index > 0
+                    && name == Shard(Weights, index)
+                )
+            );
+    }
 
     /// <summary>The file of a profile's graph.</summary>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="profile"/> is not a defined value.</exception>

@@ -33,6 +33,10 @@ public sealed record ModelManifest
     /// <summary>The files whose damage would go unseen, with their sizes and hashes.</summary>
     public required ImmutableArray<ManifestFile> Files { get; init; }
 
+    /// <summary>Bytes of the weights, over all their files.</summary>
+    [JsonIgnore]
+    public long WeightBytes => Files.Where(file => ModelFiles.IsWeights(file.Name)).Sum(file => file.Bytes);
+
     /// <summary>The choices in the form that <see cref="GraphSignature.For"/> takes.</summary>
     [JsonIgnore]
     public GraphOptions GraphOptions =>

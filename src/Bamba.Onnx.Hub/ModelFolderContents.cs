@@ -16,12 +16,7 @@ internal static class ModelFolderContents
 
     private static readonly FrozenSet<string> ExportFiles = FrozenSet.Create(
         StringComparer.Ordinal,
-        [
-            ModelFiles.Weights,
-            ModelFiles.GenAIConfig,
-            ModelFiles.Manifest,
-            .. Enum.GetValues<GraphProfile>().Select(ModelFiles.Graph),
-        ]
+        [ModelFiles.GenAIConfig, ModelFiles.Manifest, .. Enum.GetValues<GraphProfile>().Select(ModelFiles.Graph)]
     );
 
     /// <summary>Whether a file is read by an export beside the weights.</summary>
@@ -31,7 +26,7 @@ internal static class ModelFolderContents
         || name.StartsWith("chat_template", StringComparison.Ordinal);
 
     /// <summary>Whether a file belongs to a model that is exported already.</summary>
-    public static bool IsOfExport(string name) => ExportFiles.Contains(name);
+    public static bool IsOfExport(string name) => ExportFiles.Contains(name) || ModelFiles.IsWeights(name);
 
     /// <summary>Whether a file holds weights of a checkpoint, or says which files do.</summary>
     public static bool IsWeights(string name) =>

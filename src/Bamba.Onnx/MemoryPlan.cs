@@ -37,7 +37,7 @@ public sealed record MemoryPlan(long Weights, long RecurrentStates, long KeysAnd
             (long)options.PrefillChunkOf(ExecutionProvider.Cuda) * SequenceRunner.MostChunksTogether
         );
         return new MemoryPlan(
-            folder.Manifest.Files.Where(file => file.Name == ModelFiles.Weights).Sum(file => file.Bytes),
+            folder.Manifest.WeightBytes,
             states,
             layout.TotalBytes - states,
             (tokens * TokenBytes(folder.Config, folder.Manifest.Options.Dtype))

@@ -87,7 +87,14 @@ internal sealed class LoweringContext(
 
     /// <summary>An entry of the weights file under a name and with axes of its own.</summary>
     public Value Reference(string name, WeightEntry entry, ReadOnlySpan<long> shape) =>
-        model.ExternalInitializer(name, entry.Type, shape, ModelFiles.Weights, entry.Offset, entry.Bytes);
+        model.ExternalInitializer(
+            name,
+            entry.Type,
+            shape,
+            ModelFiles.Shard(ModelFiles.Weights, entry.Shard),
+            entry.Offset,
+            entry.Bytes
+        );
 
     private Value Initializer(string name, ElementType type, ReadOnlySpan<long> shape, WeightSource source)
     {

@@ -91,7 +91,7 @@ internal sealed partial class EntryWriter
 
     private void Write(Part part, ReadOnlySpan<byte> bytes)
     {
-        Write(bytes, part.Position);
+        files.Write(part.Entry, part.Position, bytes);
         progress.Add(bytes.Length);
     }
 
@@ -100,9 +100,11 @@ internal sealed partial class EntryWriter
     {
         private readonly int rowBytes = (int)(entry.Bytes / entry.Shape[0]);
 
+        public WeightEntry Entry => entry;
+
         public int Bytes => rowBytes * count;
 
-        public long Position => entry.Offset + (row * rowBytes);
+        public long Position => row * rowBytes;
 
         public Span<byte> Row(Span<byte> room, int index) => room.Slice(index * rowBytes, rowBytes);
     }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
 using Bamba.Onnx.Contract;
@@ -8,7 +9,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Bamba.Onnx.Exporter.Weights;
 
 /// <summary>
-/// Writes the weights of a checkpoint into a file of external data, as a <see cref="WeightPlan"/> says, through buffers of
+/// Writes the weights of a checkpoint into files of external data, as a <see cref="WeightPlan"/> says, through buffers of
 /// fixed size: the memory it takes does not grow with the model.
 /// </summary>
 /// <remarks>
@@ -19,16 +20,19 @@ namespace Bamba.Onnx.Exporter.Weights;
 /// </remarks>
 public static class WeightStreamer
 {
-    /// <summary>Writes a weights file, and returns once its bytes are on the disk.</summary>
+    /// <summary>Writes weights files one after the other, and returns once their bytes are on the disk.</summary>
     /// <param name="checkpoint">Where values come from.</param>
     /// <param name="plan">What goes where.</param>
-    /// <param name="path">The file, which must not exist. After a failure or cancellation the caller deletes it; nothing holds it open.</param>
+    /// <param name="path">
+    /// The first file; <see cref="ModelFiles.Shard"/> names the others. They must not exist. After a failure or cancellation the
+    /// caller deletes them; nothing holds them open.
+    /// </param>
     /// <param name="progress">Told after every tile, from any thread, one call at a time.</param>
     /// <param name="cancellation">Looked at between tiles.</param>
     /// <exception cref="ArgumentException">The plan does not match the checkpoint: a tensor is missing, or its size, rank or type does not suit.</exception>
     /// <exception cref="BambaException">A value is too large for the type it is written as, or the checkpoint became unreadable.</exception>
-    /// <exception cref="IOException">The file exists or cannot be written, or the disk has no room for it.</exception>
-    /// <exception cref="UnauthorizedAccessException">The file may not be created.</exception>
+    /// <exception cref="IOException">A file exists or cannot be written, or the disk has no room for all of them.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file may not be created.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellation"/> was cancelled.</exception>
     public static WeightResult Write(
         CheckpointFolder checkpoint,
@@ -53,34 +57,47 @@ public static class WeightStreamer
         PlanCheck.RequireMatch(checkpoint, plan, limits);
         cancellation.ThrowIfCancellationRequested();
 
-        using SafeFileHandle file = PreallocatedFile.Create(path, FileMode.CreateNew, plan.FileBytes);
+        using ShardFiles files = ShardFiles.Create(path, plan);
         var digests = new SourceDigests(checkpoint);
         var quantization = new QuantizationRun(plan.MeanSquares);
         var written = new ProgressCounter(progress, WeightStage.Writing, plan.Entries.Sum(entry => entry.Bytes));
-        RunOnThreads(
-            limits.Threads,
-            Jobs(checkpoint, plan),
-            token => new EntryWriter(checkpoint, file, digests, quantization, written, limits.TileBytes, token),
-            cancellation
-        );
         var hashed = new ProgressCounter(progress, WeightStage.Hashing, plan.FileBytes);
-        string fileHash = HashWhileFlushing(file, plan.FileBytes, limits.TileBytes, hashed, cancellation);
-        return new WeightResult(digests.Combine(), plan.FileBytes, fileHash, quantization.RelativeErrors());
+        ILookup<int, WeightJob> jobs = Jobs(checkpoint, plan);
+        ImmutableArray<ManifestFile>.Builder results = ImmutableArray.CreateBuilder<ManifestFile>();
+        for (int shard = 0; shard < plan.ShardBytes.Count; shard++)
+        {
+            RunOnThreads(
+                limits.Threads,
+                jobs[shard].OrderByDescending(job => job.Bytes).Select(job => job.Run),
+                token => new EntryWriter(checkpoint, files, digests, quantization, written, limits.TileBytes, token),
+                cancellation
+            );
+            long bytes = plan.ShardBytes[shard];
+            string hash = HashWhileFlushing(files[shard], bytes, limits.TileBytes, hashed, cancellation);
+            results.Add(new ManifestFile(Path.GetFileName(ModelFiles.Shard(path, shard)), bytes, hash));
+        }
+        return new WeightResult(digests.Combine(), results.ToImmutable(), quantization.RelativeErrors());
     }
 
-    /// <summary>One job for each entry and for each tensor that no entry reads, the largest first so that threads end together.</summary>
-    private static IEnumerable<Action<EntryWriter>> Jobs(CheckpointFolder checkpoint, WeightPlan plan)
+    /// <summary>
+    /// One job for each entry and for each tensor that no entry reads, by the file that is not whole before: the parts of a
+    /// quantized matrix, which are made together, may lie in several.
+    /// </summary>
+    private static ILookup<int, WeightJob> Jobs(CheckpointFolder checkpoint, WeightPlan plan)
     {
         HashSet<string> read = [.. plan.Entries.SelectMany(entry => PlanCheck.TensorsOf(entry.Source))];
-        IEnumerable<(long Bytes, Action<EntryWriter> Run)> writes = plan.Entries.Select(entry =>
-            (entry.Bytes, (Action<EntryWriter>)(writer => writer.Write(entry)))
-        );
-        IEnumerable<(long Bytes, Action<EntryWriter> Run)> hashes = checkpoint
+        IEnumerable<WeightJob> writes = plan.Entries.Select(entry => new WeightJob(
+            entry.Source is WeightSource.Quantized quantized ? quantized.Rows.Scales.Shard : entry.Shard,
+            entry.Bytes,
+            writer => writer.Write(entry)
+        ));
+        IEnumerable<WeightJob> hashes = checkpoint
             .Tensors.Values.Where(tensor => !read.Contains(tensor.Name))
-            .Select(tensor => (tensor.Bytes, (Action<EntryWriter>)(writer => writer.HashOnly(tensor))));
-        return writes.Concat(hashes).OrderByDescending(job => job.Bytes).Select(job => job.Run);
+            .Select(tensor => new WeightJob(0, tensor.Bytes, writer => writer.HashOnly(tensor)));
+        return writes.Concat(hashes).ToLookup(job => job.Shard);
     }
 
+    /// <summary>Runs jobs in their order, which has the largest first so that threads end together.</summary>
     private static void RunOnThreads(
         int threads,
         IEnumerable<Action<EntryWriter>> jobs,
@@ -181,6 +198,12 @@ public static class WeightStreamer
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }
+
+/// <summary>Something to write or to read.</summary>
+/// <param name="Shard">The first file that it writes to.</param>
+/// <param name="Bytes">How much it is.</param>
+/// <param name="Run">Does it.</param>
+internal readonly record struct WeightJob(int Shard, long Bytes, Action<EntryWriter> Run);
 
 /// <summary>What bounds the memory of a <see cref="WeightStreamer"/>: each thread has two buffers of one tile.</summary>
 /// <param name="Threads">Entries in work at once.</param>

@@ -51,7 +51,7 @@ internal sealed record BenchmarkedModel
 
     public static BenchmarkedModel Of(BambaRuntime runtime, string name, int threads, TimeSpan load)
     {
-        long bytes = runtime.Manifest.Files.Where(file => file.Name == ModelFiles.Weights).Sum(file => file.Bytes);
+        long bytes = runtime.Manifest.WeightBytes;
         BambaConfig config = runtime.Config;
         long table = (long)config.VocabSize * config.HiddenSize * runtime.Manifest.Options.Dtype.SizeInBytes();
         return new BenchmarkedModel

@@ -83,6 +83,14 @@ internal sealed partial record GraphInspection
                     )
             );
 
+    /// <summary>How many files the weights lie in.</summary>
+    public static int WeightFilesOf(IEnumerable<ModelProto> models) =>
+        models
+            .SelectMany(model => model.Graph.Initializer)
+            .Select(tensor => tensor.ExternalData.Single(entry => entry.Key == "location").Value)
+            .Distinct()
+            .Count();
+
     private static int MaxPerLayer(GraphProto graph) =>
         graph
             .Node.Select(node => LayerOfName().Match(node.Name + " " + node.Output[0]))

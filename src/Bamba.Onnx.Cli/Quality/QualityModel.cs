@@ -24,7 +24,7 @@ internal sealed record QualityModel(
             Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder.Path))),
             folder.Manifest.Options.Dtype.ShortName(),
             QuantizationSummary.Of(folder.Manifest),
-            folder.Manifest.Files.Where(file => file.Name == ModelFiles.Weights).Sum(file => file.Bytes),
+            folder.Manifest.WeightBytes,
             provider == ExecutionProvider.Cuda ? "CUDA" : "CPU",
             QualityReport.Exp(meanNats)
         );

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Security.Cryptography;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Checkpoint;
 using Bamba.Onnx.Exporter.Lowering;
@@ -169,10 +170,16 @@ public sealed class QuantizedExportTests
     }
 
     [Theory]
-    [InlineData(ElementType.Float32, ZeroPoints.None)]
-    [InlineData(ElementType.Float32, ZeroPoints.Integer)]
-    [InlineData(ElementType.Float16, ZeroPoints.Float)]
-    public void The_file_holds_rows_as_the_quantizer_makes_them(ElementType dtype, ZeroPoints zeroPoints)
+    [InlineData(ElementType.Float32, ZeroPoints.None, null)]
+    [InlineData(ElementType.Float32, ZeroPoints.Integer, null)]
+    [InlineData(ElementType.Float16, ZeroPoints.Float, null)]
+    // A file for each part, which are written at once.
+    [InlineData(ElementType.Float16, ZeroPoints.Float, 64L)]
+    public void The_file_holds_rows_as_the_quantizer_makes_them(
+        ElementType dtype,
+        ZeroPoints zeroPoints,
+        long? maxShardBytes
+    )
     {
         using var folder = new TemporaryFolder();
         using CheckpointFolder checkpoint = CheckpointFolder.Open(TestData.Case("base"));
@@ -180,7 +187,7 @@ public sealed class QuantizedExportTests
             Path.Combine(TestData.Case("base"), ModelFiles.Checkpoint)
         );
         WeightQuantization format = Int4 with { GroupSize = 32, ZeroPoints = zeroPoints };
-        var plan = new WeightPlan();
+        var plan = new WeightPlan(maxShardBytes);
         const string Mlp = "model.layers.0.feed_forward.";
         ImmutableArray<string> tensors = [$"{Mlp}gate_proj.weight", $"{Mlp}up_proj.weight"];
         int columns = checkpoint.Config.HiddenSize;
@@ -195,7 +202,19 @@ public sealed class QuantizedExportTests
         var limits = new StreamLimits(2, 3 * columns * sizeof(float));
         WeightResult result = WeightStreamer.Write(checkpoint, plan, folder["weights"], limits);
 
-        byte[] file = File.ReadAllBytes(folder["weights"]);
+        byte[][] files =
+        [
+            .. result.Files.Select(
+                (file, shard) =>
+                {
+                    Assert.Equal(ModelFiles.Shard("weights", shard), file.Name);
+                    byte[] bytes = File.ReadAllBytes(folder[file.Name]);
+                    Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(bytes)), file.Sha256);
+                    return bytes;
+                }
+            ),
+        ];
+        Assert.Equal(maxShardBytes is null ? 1 : 3, files.Length);
         var quantizer = new RowQuantizer(format, dtype, columns);
         byte[] codes = new byte[quantizer.CodeBytes];
         byte[] scales = new byte[quantizer.ScaleBytes];
@@ -207,11 +226,11 @@ public sealed class QuantizedExportTests
             foreach (float[] values in weights.Floats(tensor).Chunk(columns))
             {
                 error += quantizer.Quantize(values, [], codes, scales, zeros);
-                Assert.Equal(codes, Row(file, entries.Codes, row));
-                Assert.Equal(scales, Row(file, entries.Scales, row));
+                Assert.Equal(codes, Row(files, entries.Codes, row));
+                Assert.Equal(scales, Row(files, entries.Scales, row));
                 if (entries.ZeroPoints is { } entry)
                 {
-                    Assert.Equal(zeros, Row(file, entry, row));
+                    Assert.Equal(zeros, Row(files, entry, row));
                 }
                 row++;
             }
@@ -341,9 +360,9 @@ public sealed class QuantizedExportTests
     private static string Entry(TensorProto tensor, string key) =>
         tensor.ExternalData.Single(entry => entry.Key == key).Value;
 
-    private static byte[] Row(byte[] file, WeightEntry entry, int row)
+    private static byte[] Row(byte[][] files, WeightEntry entry, int row)
     {
         int bytes = (int)(entry.Bytes / entry.Shape[0]);
-        return file.AsSpan((int)entry.Offset + (row * bytes), bytes).ToArray();
+        return files[entry.Shard].AsSpan((int)entry.Offset + (row * bytes), bytes).ToArray();
     }
 }
