@@ -25,7 +25,8 @@ public static class BambaExporter
 
     /// <summary>
     /// Exports. Everything is written to a temporary folder beside the target, which takes the target's place when it is
-    /// whole; a failure or a cancellation leaves the target as it was.
+    /// whole; a failure or a cancellation leaves the target as it was. Files of weights that an export of the same has finished are
+    /// not made again, be it the target or one that was killed: their hashes and the checkpoint's say whether they are the same.
     /// </summary>
     /// <param name="checkpoint">The checkpoint folder; a config.json is enough without weights.</param>
     /// <param name="target">The model folder to make; an earlier export there is replaced.</param>
@@ -57,27 +58,29 @@ public static class BambaExporter
         int contextLength = ContextLengthOf(options, config);
         using StagingFolder staging = StagingFolder.For(target);
         var weights = new WeightPlan(options.MaxShardBytes);
-        foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
-        {
-            byte[] graph = BambaLowering
-                .Lower(module, profile, graphOptions, contextLength, Producer, weights, quantization)
-                .ToByteArray();
-            File.WriteAllBytes(staging.File(ModelFiles.Graph(profile)), graph);
-        }
+        Dictionary<GraphProfile, byte[]> graphs = Enum.GetValues<GraphProfile>()
+            .ToDictionary(
+                profile => profile,
+                profile =>
+                    BambaLowering
+                        .Lower(module, profile, graphOptions, contextLength, Producer, weights, quantization)
+                        .ToByteArray()
+            );
         if (source is not null && quantization is { NeedsActivations: true })
         {
             progress?.Report(new ExportProgress(ExportStage.Calibrating, 0, 0));
             weights.MeanSquares = ActivationStatistics.Measure(source, WindowsOf(options), cancellationToken);
         }
+        string? recipe = source is null
+            ? null
+            : WeightRecipe.Of(File.ReadAllBytes(source.ConfigPath), graphs.Values, weights);
         WeightResult? written = source is null
             ? null
-            : WeightStreamer.Write(
-                source,
-                weights,
-                staging.File(ModelFiles.Weights),
-                ProgressOfBytes(progress),
-                cancellationToken
-            );
+            : WriteWeights(source, weights, staging, recipe!, progress, cancellationToken);
+        foreach ((GraphProfile profile, byte[] graph) in graphs)
+        {
+            File.WriteAllBytes(staging.File(ModelFiles.Graph(profile)), graph);
+        }
         CompanionFiles.Write(checkpoint, staging.Path, config, contextLength);
 
         var manifest = new ModelManifest
@@ -97,9 +100,11 @@ public static class BambaExporter
                 .Of(config)
                 .Values.Sum(shape => shape.Aggregate(1L, (product, size) => product * size)),
             Quantization = QuantizedOf(weights, written),
-            Files = FilesOf(staging, written),
+            Recipe = recipe,
+            Files = FilesOf(graphs, written),
         };
         manifest.Save(staging.Path);
+        File.Delete(staging.File(FinishedWeights.FileName));
         cancellationToken.ThrowIfCancellationRequested();
         staging.Publish();
         progress?.Report(new ExportProgress(ExportStage.Done, weights.FileBytes, weights.FileBytes));
@@ -159,12 +164,38 @@ public static class BambaExporter
         return matrices.IsEmpty ? null : matrices;
     }
 
-    private static ImmutableArray<ManifestFile> FilesOf(StagingFolder staging, WeightResult? written)
+    /// <summary>Writes the weights that neither an export that was killed nor the target has finished.</summary>
+    private static WeightResult WriteWeights(
+        CheckpointFolder source,
+        WeightPlan weights,
+        StagingFolder staging,
+        string recipe,
+        IProgress<ExportProgress>? progress,
+        CancellationToken cancellationToken
+    )
+    {
+        staging.GoOnFromKilled(folder => FinishedWeights.OfInterrupted(folder, recipe) is not null);
+        FinishedWeights? earlier =
+            FinishedWeights.OfInterrupted(staging.Path, recipe) ?? FinishedWeights.OfExport(staging.Target, recipe);
+        return WeightStreamer.Write(
+            source,
+            weights,
+            staging.File(ModelFiles.Weights),
+            StreamLimits.Default,
+            new ShardRecord(staging.Path, recipe, earlier),
+            ProgressOfBytes(progress),
+            cancellationToken
+        );
+    }
+
+    private static ImmutableArray<ManifestFile> FilesOf(
+        IReadOnlyDictionary<GraphProfile, byte[]> graphs,
+        WeightResult? written
+    )
     {
         ImmutableArray<ManifestFile>.Builder files = ImmutableArray.CreateBuilder<ManifestFile>();
-        foreach (GraphProfile profile in Enum.GetValues<GraphProfile>())
+        foreach ((GraphProfile profile, byte[] graph) in graphs)
         {
-            byte[] graph = File.ReadAllBytes(staging.File(ModelFiles.Graph(profile)));
             string hash = Convert.ToHexStringLower(SHA256.HashData(graph));
             files.Add(new ManifestFile(ModelFiles.Graph(profile), graph.Length, hash));
         }
@@ -183,7 +214,12 @@ public static class BambaExporter
         public void Report(WeightProgress value) =>
             progress.Report(
                 new ExportProgress(
-                    value.Stage == WeightStage.Hashing ? ExportStage.Hashing : ExportStage.Writing,
+                    value.Stage switch
+                    {
+                        WeightStage.Checking => ExportStage.Checking,
+                        WeightStage.Hashing => ExportStage.Hashing,
+                        _ => ExportStage.Writing,
+                    },
                     value.BytesDone,
                     value.BytesTotal
                 )

@@ -51,6 +51,9 @@ public enum ExportStage
     /// <summary>Running text through the layers, to see how large their inputs are.</summary>
     Calibrating,
 
+    /// <summary>Comparing weights that an earlier export finished with their hashes.</summary>
+    Checking,
+
     /// <summary>Converting and writing weights.</summary>
     Writing,
 

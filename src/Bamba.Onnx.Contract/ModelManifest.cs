@@ -30,6 +30,12 @@ public sealed record ModelManifest
     /// <summary>The matrices that have fewer bits than the element type; absent where none has.</summary>
     public ImmutableArray<ManifestMatrix>? Quantization { get; init; }
 
+    /// <summary>
+    /// SHA-256 of what the weights follow from beside the checkpoint: its config.json, the graphs, how matrices were quantized, and the
+    /// exporter's build. An export of the same recipe and source has the same weights. Null without weights.
+    /// </summary>
+    public string? Recipe { get; init; }
+
     /// <summary>The files whose damage would go unseen, with their sizes and hashes.</summary>
     public required ImmutableArray<ManifestFile> Files { get; init; }
 

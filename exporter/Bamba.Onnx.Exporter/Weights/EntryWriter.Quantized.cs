@@ -91,6 +91,10 @@ internal sealed partial class EntryWriter
 
     private void Write(Part part, ReadOnlySpan<byte> bytes)
     {
+        if (!files.Has(part.Entry))
+        {
+            return;
+        }
         files.Write(part.Entry, part.Position, bytes);
         progress.Add(bytes.Length);
     }

@@ -6,6 +6,9 @@ namespace Bamba.Onnx.Exporter.Weights;
 /// <summary>The steps of writing a weights file.</summary>
 public enum WeightStage
 {
+    /// <summary>What an earlier export finished is compared with its hashes.</summary>
+    Checking,
+
     /// <summary>Values are read, converted and written.</summary>
     Writing,
 

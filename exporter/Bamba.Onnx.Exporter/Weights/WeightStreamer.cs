@@ -1,10 +1,5 @@
-using System.Collections.Concurrent;
-using System.Collections.Immutable;
-using System.Runtime.ExceptionServices;
-using System.Security.Cryptography;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Checkpoint;
-using Microsoft.Win32.SafeHandles;
 
 namespace Bamba.Onnx.Exporter.Weights;
 
@@ -40,13 +35,21 @@ public static class WeightStreamer
         string path,
         IProgress<WeightProgress>? progress = null,
         CancellationToken cancellation = default
-    ) => Write(checkpoint, plan, path, StreamLimits.Default, progress, cancellation);
+    ) => Write(checkpoint, plan, path, StreamLimits.Default, null, progress, cancellation);
 
+    /// <param name="checkpoint">Where values come from.</param>
+    /// <param name="plan">What goes where.</param>
+    /// <param name="path">The first file.</param>
+    /// <param name="limits">Threads and buffers.</param>
+    /// <param name="record">Where to note each file that is finished, and what an earlier export noted; null for neither.</param>
+    /// <param name="progress">Told after every tile.</param>
+    /// <param name="cancellation">Looked at between tiles.</param>
     internal static WeightResult Write(
         CheckpointFolder checkpoint,
         WeightPlan plan,
         string path,
         StreamLimits limits,
+        ShardRecord? record = null,
         IProgress<WeightProgress>? progress = null,
         CancellationToken cancellation = default
     )
@@ -57,145 +60,65 @@ public static class WeightStreamer
         PlanCheck.RequireMatch(checkpoint, plan, limits);
         cancellation.ThrowIfCancellationRequested();
 
-        using ShardFiles files = ShardFiles.Create(path, plan);
-        var digests = new SourceDigests(checkpoint);
-        var quantization = new QuantizationRun(plan.MeanSquares);
-        var written = new ProgressCounter(progress, WeightStage.Writing, plan.Entries.Sum(entry => entry.Bytes));
-        var hashed = new ProgressCounter(progress, WeightStage.Hashing, plan.FileBytes);
-        ILookup<int, WeightJob> jobs = Jobs(checkpoint, plan);
-        ImmutableArray<ManifestFile>.Builder results = ImmutableArray.CreateBuilder<ManifestFile>();
+        var run = new WeightRun(checkpoint, plan, path, limits, progress);
+        Dictionary<int, ManifestFile> finished = record?.Earlier is { } earlier
+            ? EarlierShards.Take(run, earlier, cancellation)
+            : [];
+        using ShardFiles files = ShardFiles.Create(path, plan, finished.Keys);
+        long toWrite = plan.Entries.Where(entry => files.Has(entry)).Sum(entry => entry.Bytes);
+        ProgressCounter written = run.Progress(WeightStage.Writing, toWrite);
+        ProgressCounter hashed = run.Progress(WeightStage.Hashing, files.Bytes);
+        ILookup<int, WeightJob> jobs = Jobs(run, files);
         for (int shard = 0; shard < plan.ShardBytes.Count; shard++)
         {
-            RunOnThreads(
-                limits.Threads,
+            run.OnThreads(
                 jobs[shard].OrderByDescending(job => job.Bytes).Select(job => job.Run),
-                token => new EntryWriter(checkpoint, files, digests, quantization, written, limits.TileBytes, token),
+                files,
+                written,
                 cancellation
             );
-            long bytes = plan.ShardBytes[shard];
-            string hash = HashWhileFlushing(files[shard], bytes, limits.TileBytes, hashed, cancellation);
-            results.Add(new ManifestFile(Path.GetFileName(ModelFiles.Shard(path, shard)), bytes, hash));
+            if (files[shard] is { } file)
+            {
+                long bytes = plan.ShardBytes[shard];
+                string hash = run.HashWhileFlushing(file, bytes, hashed, cancellation);
+                string name = Path.GetFileName(ModelFiles.Shard(path, shard));
+                finished.Add(shard, new ManifestFile(name, bytes, hash));
+                record?.Note(finished.Values, run);
+            }
         }
-        return new WeightResult(digests.Combine(), results.ToImmutable(), quantization.RelativeErrors());
+        return new WeightResult(
+            run.Digests.Combine(),
+            [.. finished.OrderBy(file => file.Key).Select(file => file.Value)],
+            run.Quantization.RelativeErrors()
+        );
     }
 
     /// <summary>
-    /// One job for each entry and for each tensor that no entry reads, by the file that is not whole before: the parts of a
-    /// quantized matrix, which are made together, may lie in several.
+    /// One job for each entry of the files, and one for each tensor that neither these read nor anyone has read, by the file that is
+    /// not whole before: the parts of a quantized matrix, which are made together, may lie in several.
     /// </summary>
-    private static ILookup<int, WeightJob> Jobs(CheckpointFolder checkpoint, WeightPlan plan)
+    private static ILookup<int, WeightJob> Jobs(WeightRun run, ShardFiles files)
     {
-        HashSet<string> read = [.. plan.Entries.SelectMany(entry => PlanCheck.TensorsOf(entry.Source))];
-        IEnumerable<WeightJob> writes = plan.Entries.Select(entry => new WeightJob(
-            entry.Source is WeightSource.Quantized quantized ? quantized.Rows.Scales.Shard : entry.Shard,
-            entry.Bytes,
-            writer => writer.Write(entry)
-        ));
-        IEnumerable<WeightJob> hashes = checkpoint
-            .Tensors.Values.Where(tensor => !read.Contains(tensor.Name))
+        var writes = new List<WeightJob>();
+        var read = new HashSet<string>(run.Digests.Completed().Keys);
+        foreach (WeightEntry entry in run.Plan.Entries)
+        {
+            int? first = (
+                entry.Source is WeightSource.Quantized quantized ? quantized.Rows.ShardsWith(entry) : [entry.Shard]
+            )
+                .Where(shard => files[shard] is not null)
+                .Select(shard => (int?)shard)
+                .Min();
+            if (first is { } shard)
+            {
+                writes.Add(new WeightJob(shard, entry.Bytes, writer => writer.Write(entry)));
+                read.UnionWith(PlanCheck.TensorsOf(entry.Source));
+            }
+        }
+        IEnumerable<WeightJob> hashes = run
+            .Checkpoint.Tensors.Values.Where(tensor => !read.Contains(tensor.Name))
             .Select(tensor => new WeightJob(0, tensor.Bytes, writer => writer.HashOnly(tensor)));
         return writes.Concat(hashes).ToLookup(job => job.Shard);
-    }
-
-    /// <summary>Runs jobs in their order, which has the largest first so that threads end together.</summary>
-    private static void RunOnThreads(
-        int threads,
-        IEnumerable<Action<EntryWriter>> jobs,
-        Func<CancellationToken, EntryWriter> newWriter,
-        CancellationToken cancellation
-    )
-    {
-        var queue = new ConcurrentQueue<Action<EntryWriter>>(jobs);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        Task[] workers =
-        [
-            .. Enumerable
-                .Range(0, threads)
-                .Select(_ =>
-                    Task.Factory.StartNew(
-                        Work,
-                        CancellationToken.None,
-                        TaskCreationOptions.LongRunning,
-                        TaskScheduler.Default
-                    )
-                ),
-        ];
-        try
-        {
-            Task.WaitAll(workers, CancellationToken.None);
-        }
-        catch (AggregateException e)
-        {
-            // Threads that stopped because another one failed say so too; the failure is what counts.
-            if (e.InnerExceptions.FirstOrDefault(inner => inner is not OperationCanceledException) is { } failure)
-            {
-                ExceptionDispatchInfo.Throw(failure);
-            }
-            cancellation.ThrowIfCancellationRequested();
-            throw;
-        }
-
-        void Work()
-        {
-            try
-            {
-                using EntryWriter writer = newWriter(stop.Token);
-                while (queue.TryDequeue(out Action<EntryWriter>? job))
-                {
-                    job(writer);
-                }
-            }
-            catch
-            {
-                stop.Cancel();
-                throw;
-            }
-        }
-    }
-
-    private static string HashWhileFlushing(
-        SafeFileHandle file,
-        long fileBytes,
-        int bufferBytes,
-        ProgressCounter progress,
-        CancellationToken cancellation
-    )
-    {
-        // A write error that the system met after it took the bytes comes out here and nowhere else.
-        Task flush = Task.Run(() => RandomAccess.FlushToDisk(file), CancellationToken.None);
-        try
-        {
-            return Hash(file, fileBytes, bufferBytes, progress, cancellation);
-        }
-        finally
-        {
-            flush.GetAwaiter().GetResult();
-        }
-    }
-
-    private static string Hash(
-        SafeFileHandle file,
-        long fileBytes,
-        int bufferBytes,
-        ProgressCounter progress,
-        CancellationToken cancellation
-    )
-    {
-        using var buffer = new NativeBuffer(bufferBytes);
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        for (long position = 0; position < fileBytes; )
-        {
-            cancellation.ThrowIfCancellationRequested();
-            int read = RandomAccess.Read(file, buffer.Span, position);
-            if (read == 0)
-            {
-                throw new IOException($"the file shrank to {position} of {fileBytes} bytes while it was read back");
-            }
-            hash.AppendData(buffer.Span[..read]);
-            position += read;
-            progress.Add(read);
-        }
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }
 

@@ -256,7 +256,7 @@ public sealed class WeightStreamerTests
 
         fixture.Write(plan, progress: new Recorder(reports));
 
-        foreach (WeightStage stage in Enum.GetValues<WeightStage>())
+        foreach (WeightStage stage in (WeightStage[])[WeightStage.Writing, WeightStage.Hashing])
         {
             WeightProgress[] ofStage = [.. reports.Where(report => report.Stage == stage)];
             Assert.Equal(ofStage.OrderBy(report => report.BytesDone), ofStage);
