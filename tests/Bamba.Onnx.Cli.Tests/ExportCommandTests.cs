@@ -295,6 +295,7 @@ public sealed class ExportCommandTests : IDisposable
     [InlineData("--context-length", "5000", "found 5000")]
     [InlineData("--max-shard-size", "4 apples", "expected a size such as 4GB, 500MB or 2GiB, found '4 apples'")]
     [InlineData("--max-shard-size", "0", "found '0'")]
+    [InlineData("--no-weights", "--quality-text=a.txt", "expected an export with weights, found --no-weights")]
     [InlineData("--max-shard-size", "99999999TB", "found '99999999TB'")]
     public async Task Wrong_options_are_wrong_usage(string option, string value, string expected)
     {
@@ -302,6 +303,16 @@ public sealed class ExportCommandTests : IDisposable
         Assert.Equal((2, ""), (run.ExitCode, run.Out));
         Assert.Contains(expected, run.Error);
         Assert.False(Directory.Exists(Target));
+    }
+
+    [Theory]
+    [InlineData("--quality-text")]
+    [InlineData("--method", "activation", "--calibration")]
+    public async Task A_missing_text_is_told_of_before_anything_is_exported(params string[] options)
+    {
+        string text = Path.Combine(folder, "missing.txt");
+        string told = await Refusal(TestData.TinyShakespeare, 3, ["--weights", "int4", .. options, text]);
+        Assert.Contains($"{text}: expected a text, found no such file", told);
     }
 
     [Fact]

@@ -83,6 +83,13 @@ internal static class ExportCommand
         };
         quantization.AddTo(command);
         command.Add(qualityText);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(noWeights) && result.GetValue(qualityText) is not null)
+            {
+                result.AddError("--quality-text: expected an export with weights, found --no-weights");
+            }
+        });
         checkpoint.AddTo(command);
         output.CompleteFolders();
         command.SetAction(
@@ -104,6 +111,8 @@ internal static class ExportCommand
                     MaxShardBytes = parsed.GetValue(maxShardSize),
                 };
                 string target = parsed.GetRequiredValue(output);
+                quantization.RequireCalibration(parsed);
+                TextFile.RequireReadable(parsed.GetValue(qualityText));
                 string source = await FolderOfAsync(console, checkpoint.Read(parsed), options, cancellationToken)
                     .ConfigureAwait(false);
                 options = options with { CalibrationTokens = quantization.ReadCalibration(parsed, source) };

@@ -80,6 +80,10 @@ internal sealed class QuantizationArguments
         });
     }
 
+    /// <summary>Looks whether the text can be read, before anything else is done.</summary>
+    /// <exception cref="BambaException">There is no such file.</exception>
+    public void RequireCalibration(ParseResult parsed) => TextFile.RequireReadable(parsed.GetValue(calibration));
+
     /// <summary>The text to measure activations on, as windows of tokens; null where none is needed.</summary>
     /// <param name="parsed">What was given.</param>
     /// <param name="checkpoint">The checkpoint's folder, which has the tokenizer.</param>
@@ -90,7 +94,7 @@ internal sealed class QuantizationArguments
         {
             return null;
         }
-        int[] tokens = BambaTokenizer.Load(checkpoint).Encode(File.ReadAllText(path));
+        int[] tokens = BambaTokenizer.Load(checkpoint).Encode(TextFile.Read(path));
         int windows = Math.Min(tokens.Length / WindowTokens, MostWindows);
         return windows > 0
             ? [.. tokens.Chunk(WindowTokens).Take(windows)]
