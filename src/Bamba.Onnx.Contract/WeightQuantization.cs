@@ -39,6 +39,9 @@ public sealed record WeightQuantization
     [JsonIgnore]
     public int GroupBytes => GroupSize * Bits / 8;
 
+    /// <summary>Bytes of a row's zero points that are codes: packed as codes are, each row from a byte of its own.</summary>
+    public long PackedZeroPointBytesOf(long columns) => ((GroupsOf(columns) * Bits) + 7) / 8;
+
     /// <summary>Groups of a row, the last of which may be filled up.</summary>
     public long GroupsOf(long columns) => (columns + GroupSize - 1) / GroupSize;
 }

@@ -106,7 +106,7 @@ public sealed class WeightPlan(long? maxShardBytes = null)
             ZeroPoints.Integer => Add(
                 $"{name}.zero_points",
                 ElementType.UInt8,
-                [size.Rows, ((groups * format.Bits) + 7) / 8],
+                [size.Rows, format.PackedZeroPointBytesOf(size.Columns)],
                 WeightSource.WithCodes
             ),
             ZeroPoints.Float => Add($"{name}.zero_points", scaleType, [size.Rows, groups], WeightSource.WithCodes),
