@@ -70,4 +70,10 @@ public enum QuantizationMethod
 
     /// <summary>The search, with errors weighed by the activations that text brings to each input channel.</summary>
     Activation,
+
+    /// <summary>
+    /// The scale of the extremes with the zero point of half-quadratic quantization, which large errors of a few weights do not decide;
+    /// with no other data than the weights.
+    /// </summary>
+    Hqq,
 }

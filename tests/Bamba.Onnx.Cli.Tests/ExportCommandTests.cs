@@ -118,6 +118,7 @@ public sealed class ExportCommandTests : IDisposable
     [InlineData("--group-size", "48", "'48'")]
     [InlineData("--keep", "nothing", "such as lm_head.weight; found nothing")]
     [InlineData("--zero-points", "float", "expected 4 bits with float zero points")]
+    [InlineData("--method", "hqq", "expected zero points, integer or float, with the method hqq")]
     public async Task Formats_that_make_no_sense_are_refused(string option, string value, string problem)
     {
         CliRun run = await CliRun.Of(

@@ -39,6 +39,10 @@ internal sealed class NearestGrid(WeightQuantization format, ElementType scaleTy
     public Vector256<float> ToCodes(Vector256<float> numbers) =>
         Vector256.Clamp(Vector256.Round(numbers), Vector256<float>.Zero, Vector256.Create((float)format.LargestCode));
 
+    /// <summary>A zero point as it is stored: a code, or a number of the scales' type.</summary>
+    public float StoredZero(float zero) =>
+        format.ZeroPoints == ZeroPoints.Float ? RoundZero(zero) : ToCodes(Vector256.Create(zero))[0];
+
     /// <summary>A zero point of the scales' type.</summary>
     public float RoundZero(float zero) => zero == 0 ? 0 : MathF.CopySign(zeroRounding.Round(MathF.Abs(zero)), zero);
 

@@ -150,6 +150,10 @@ public sealed record QuantizationOptions
         );
         Require(Enum.IsDefined(format.Method), $"expected a method as defined, found {format.Method}");
         Require(
+            format is not { Method: QuantizationMethod.Hqq, ZeroPoints: ZeroPoints.None },
+            "expected zero points, integer or float, with the method hqq, which chooses nothing else; found none"
+        );
+        Require(
             format.Scales is null
                 || format.Scales == dtype
                 || (dtype == ElementType.Float32 && format.Scales == ElementType.Float16),

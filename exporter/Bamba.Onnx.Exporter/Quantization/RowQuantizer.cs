@@ -18,6 +18,7 @@ internal sealed class RowQuantizer
     private readonly GroupEncoder encoder;
     private readonly NearestGrid nearest;
     private readonly GridSearch? search;
+    private readonly HalfQuadraticGrid? halfQuadratic;
     private readonly float[]? channelWeights;
 
     /// <summary>Makes a quantizer of rows of one length.</summary>
@@ -51,7 +52,10 @@ internal sealed class RowQuantizer
         group = new WeightGroup(format.GroupSize);
         encoder = new GroupEncoder(format);
         nearest = new NearestGrid(format, scaleType);
-        search = format.Method == QuantizationMethod.Nearest ? null : new GridSearch(format, scaleType, nearest);
+        search = format.Method is QuantizationMethod.Search or QuantizationMethod.Activation
+            ? new GridSearch(format, scaleType, nearest)
+            : null;
+        halfQuadratic = format.Method == QuantizationMethod.Hqq ? new HalfQuadraticGrid(nearest) : null;
     }
 
     /// <summary>Groups of a row; the last may have fewer weights than the others.</summary>
@@ -130,7 +134,7 @@ internal sealed class RowQuantizer
 
     private CodeGrid Encode(int column, out double error)
     {
-        CodeGrid grid = nearest.Of(group, column);
+        CodeGrid grid = halfQuadratic?.Of(group, column) ?? nearest.Of(group, column);
         error = encoder.Encode(group, grid);
         if (search is null || error == 0)
         {

@@ -44,9 +44,9 @@ internal sealed class QuantizationArguments
     private readonly Option<string> method = new Option<string>("--method")
     {
         Description =
-            "Take scales from each group's extremes (nearest), search for those of least error (search), or of least error where --calibration's text makes inputs large (activation).",
+            "Take scales from each group's extremes (nearest), search for those of least error (search), or of least error where --calibration's text makes inputs large (activation); or take extremes with half-quadratic zero points (hqq).",
         DefaultValueFactory = _ => "search",
-    }.AcceptOnlyFromAmong("nearest", "search", "activation");
+    }.AcceptOnlyFromAmong("nearest", "search", "hqq", "activation");
     private readonly Option<string?> calibration = new("--calibration")
     {
         Description = "With --method activation: text such as the model will read, some pages of it.",
