@@ -25,7 +25,8 @@ public static class BambaExporter
 
     /// <summary>
     /// Exports. Everything is written to a temporary folder beside the target, which takes the target's place when it is
-    /// whole; a failure or a cancellation leaves the target as it was.
+    /// whole; a failure or a cancellation leaves the target as it was. Files of weights that an export of the same has finished are
+    /// not made again, be it the target or one that was killed: their hashes and the checkpoint's say whether they are the same.
     /// </summary>
     /// <param name="checkpoint">The checkpoint folder; a config.json is enough without weights.</param>
     /// <param name="target">The model folder to make; an earlier export there is replaced.</param>
@@ -52,35 +53,43 @@ public static class BambaExporter
         BambaConfig config = source?.Config ?? BambaConfig.Load(Path.Combine(checkpoint, ModelFiles.Config));
         using var module = new BambaForCausalLM(config, new BambaModuleOptions { Device = DeviceType.META });
         source?.RequireTensors(BambaTensors.Of(config));
-        QuantizationOptions? quantization = options.Quantization?.For(config);
-
         GraphOptions graphOptions = GraphOptionsOf(options);
+        QuantizationOptions? quantization = options.Quantization?.For(config, graphOptions.Dtype);
         int contextLength = ContextLengthOf(options, config);
         ExportLayout layout = LayoutOf(options, config, quantization);
         using StagingFolder staging = StagingFolder.For(target);
-        var weights = new WeightPlan();
-        foreach (GraphProfile profile in layout.Profiles)
-        {
-            string weightsFile = layout.WeightsSeenFrom(profile);
-            byte[] graph = BambaLowering
-                .Lower(module, profile, graphOptions, contextLength, Producer, weights, quantization, weightsFile)
-                .ToByteArray();
-            File.WriteAllBytes(staging.File(layout.Graph(profile)), graph);
-        }
+        var weights = new WeightPlan(options.MaxShardBytes);
+        Dictionary<GraphProfile, byte[]> graphs = layout.Profiles.ToDictionary(
+            profile => profile,
+            profile =>
+                BambaLowering
+                    .Lower(
+                        module,
+                        profile,
+                        graphOptions,
+                        contextLength,
+                        Producer,
+                        weights,
+                        quantization,
+                        layout.WeightsSeenFrom(profile)
+                    )
+                    .ToByteArray()
+        );
         if (source is not null && quantization is { NeedsActivations: true })
         {
             progress?.Report(new ExportProgress(ExportStage.Calibrating, 0, 0));
             weights.MeanSquares = ActivationStatistics.Measure(source, WindowsOf(options), cancellationToken);
         }
+        string? recipe = source is null
+            ? null
+            : WeightRecipe.Of(File.ReadAllBytes(source.ConfigPath), graphs.Values, weights);
         WeightResult? written = source is null
             ? null
-            : WeightStreamer.Write(
-                source,
-                weights,
-                staging.File(layout.Weights),
-                ProgressOfBytes(progress),
-                cancellationToken
-            );
+            : WriteWeights(source, weights, staging, layout.Weights, recipe!, progress, cancellationToken);
+        foreach ((GraphProfile profile, byte[] graph) in graphs)
+        {
+            File.WriteAllBytes(staging.File(layout.Graph(profile)), graph);
+        }
         CompanionFiles.Write(checkpoint, staging.Path, config, contextLength, layout);
 
         var manifest = new ModelManifest
@@ -102,9 +111,11 @@ public static class BambaExporter
                 .Of(config)
                 .Values.Sum(shape => shape.Aggregate(1L, (product, size) => product * size)),
             Quantization = QuantizedOf(weights, written),
-            Files = FilesOf(staging, layout, written),
+            Recipe = recipe,
+            Files = FilesOf(layout, graphs, written),
         };
         manifest.Save(staging.Path);
+        File.Delete(staging.File(FinishedWeights.FileName));
         cancellationToken.ThrowIfCancellationRequested();
         staging.Publish();
         progress?.Report(new ExportProgress(ExportStage.Done, weights.FileBytes, weights.FileBytes));
@@ -193,22 +204,47 @@ public static class BambaExporter
         return matrices.IsEmpty ? null : matrices;
     }
 
-    private static ImmutableArray<ManifestFile> FilesOf(
+    /// <summary>Writes the weights that neither an export that was killed nor the target has finished.</summary>
+    private static WeightResult WriteWeights(
+        CheckpointFolder source,
+        WeightPlan weights,
         StagingFolder staging,
+        string file,
+        string recipe,
+        IProgress<ExportProgress>? progress,
+        CancellationToken cancellationToken
+    )
+    {
+        staging.GoOnFromKilled(folder => FinishedWeights.OfInterrupted(folder, recipe) is not null);
+        FinishedWeights? earlier =
+            FinishedWeights.OfInterrupted(staging.Path, recipe) ?? FinishedWeights.OfExport(staging.Target, recipe);
+        return WeightStreamer.Write(
+            source,
+            weights,
+            staging.File(file),
+            StreamLimits.Default,
+            new ShardRecord(staging.Path, recipe, earlier),
+            ProgressOfBytes(progress),
+            cancellationToken
+        );
+    }
+
+    private static ImmutableArray<ManifestFile> FilesOf(
         ExportLayout layout,
+        IReadOnlyDictionary<GraphProfile, byte[]> graphs,
         WeightResult? written
     )
     {
         ImmutableArray<ManifestFile>.Builder files = ImmutableArray.CreateBuilder<ManifestFile>();
-        foreach (string name in layout.Profiles.Select(layout.Graph))
+        foreach ((GraphProfile profile, byte[] graph) in graphs)
         {
-            byte[] graph = File.ReadAllBytes(staging.File(name));
+            string name = layout.Graph(profile);
             string hash = Convert.ToHexStringLower(SHA256.HashData(graph));
             files.Add(new ManifestFile(name, graph.Length, hash));
         }
         if (written is not null)
         {
-            files.Add(new ManifestFile(layout.Weights, written.FileBytes, written.FileSha256));
+            files.AddRange(written.Files);
         }
         return files.ToImmutable();
     }
@@ -221,7 +257,12 @@ public static class BambaExporter
         public void Report(WeightProgress value) =>
             progress.Report(
                 new ExportProgress(
-                    value.Stage == WeightStage.Hashing ? ExportStage.Hashing : ExportStage.Writing,
+                    value.Stage switch
+                    {
+                        WeightStage.Checking => ExportStage.Checking,
+                        WeightStage.Hashing => ExportStage.Hashing,
+                        _ => ExportStage.Writing,
+                    },
                     value.BytesDone,
                     value.BytesTotal
                 )

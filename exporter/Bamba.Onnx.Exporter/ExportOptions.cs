@@ -23,6 +23,12 @@ public sealed record ExportOptions
     /// <summary>Whether weights are written; without them the folder shows the graphs only.</summary>
     public bool Weights { get; init; } = true;
 
+    /// <summary>
+    /// The most bytes of a file of weights, after which another begins; a tensor of more has a file of its own. Null for a single
+    /// file.
+    /// </summary>
+    public long? MaxShardBytes { get; init; }
+
     /// <summary>Positions with logits; null for each profile's own habit.</summary>
     public LogitsPositions? Logits { get; init; }
 
@@ -47,6 +53,9 @@ public enum ExportStage
 
     /// <summary>Running text through the layers, to see how large their inputs are.</summary>
     Calibrating,
+
+    /// <summary>Comparing weights that an earlier export finished with their hashes.</summary>
+    Checking,
 
     /// <summary>Converting and writing weights.</summary>
     Writing,

@@ -15,7 +15,12 @@ internal sealed class ExportProgressDisplay(CliConsole console) : IProgress<Expo
     {
         if (value.TotalBytes >= QuietBytes && value.Stage != ExportStage.Done)
         {
-            string verb = value.Stage == ExportStage.Hashing ? "hashing" : "writing";
+            string verb = value.Stage switch
+            {
+                ExportStage.Checking => "checking earlier",
+                ExportStage.Hashing => "hashing",
+                _ => "writing",
+            };
             progress.Report($"{verb} weights", value.DoneBytes, value.TotalBytes);
         }
     }

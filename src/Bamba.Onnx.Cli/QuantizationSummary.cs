@@ -33,9 +33,10 @@ internal static class QuantizationSummary
             ZeroPoints.Float => " with float zero points",
             _ => "",
         };
+        string scales = format.Scales is { } type ? $", scales of {type.ShortName()}" : "";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{format.Bits} bits, groups of {format.GroupSize}{zeroPoints}"
+            $"{format.Bits} bits, groups of {format.GroupSize}{zeroPoints}{scales}"
         );
     }
 }

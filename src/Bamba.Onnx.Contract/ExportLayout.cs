@@ -35,4 +35,8 @@ public sealed record ExportLayout(ImmutableArray<GraphProfile> Profiles, WebDtyp
     /// <summary>The weights file as the graph of a profile refers to it, relative to that graph's folder.</summary>
     public string WeightsSeenFrom(GraphProfile profile) =>
         profile == GraphProfile.Web ? Path.GetFileName(Weights) : Weights;
+
+    /// <summary>Whether a file of the folder holds weights, all or some.</summary>
+    /// <param name="name">The file, from the folder on.</param>
+    public bool IsWeights(string name) => ModelFiles.IsWeights(name, Weights);
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Bamba.Onnx.Contract;
 
 /// <summary>The names of files in checkpoint folders and model folders.</summary>
@@ -24,7 +26,10 @@ public static class ModelFiles
     /// <summary>The map from tensor to file of a sharded checkpoint.</summary>
     public const string CheckpointIndex = "model.safetensors.index.json";
 
-    /// <summary>Weights that all graphs of a model folder share, where <see cref="ExportLayout"/> puts them nowhere else.</summary>
+    /// <summary>
+    /// Weights that all graphs of a model folder share, where <see cref="ExportLayout"/> puts them nowhere else; the first of several
+    /// such files.
+    /// </summary>
     public const string Weights = "model.onnx.data";
 
     /// <summary>What ONNX Runtime GenAI reads.</summary>
@@ -32,6 +37,37 @@ public static class ModelFiles
 
     /// <summary>What an export says of itself: <see cref="ModelManifest"/>.</summary>
     public const string Manifest = "bamba.json";
+
+    /// <summary>
+    /// A file of weights that are split over several, named as transformers.js names them: <c>model.onnx.data</c>,
+    /// <c>model.onnx.data_1</c>, …
+    /// </summary>
+    /// <param name="first">The first file, with or without its folder.</param>
+    /// <param name="index">Which one, from 0.</param>
+    public static string Shard(string first, int index)
+    {
+        ArgumentNullException.ThrowIfNull(first);
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        return index == 0 ? first : string.Create(CultureInfo.InvariantCulture, $"{first}_{index}");
+    }
+
+    /// <summary>Whether a file holds weights, all or some.</summary>
+    /// <param name="name">The file.</param>
+    /// <param name="first">The first file of the folder's weights, or the only one.</param>
+    public static bool IsWeights(string name, string first)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        ArgumentNullException.ThrowIfNull(first);
+        return name.StartsWith(first, StringComparison.Ordinal)
+            && (
+                name.Length == first.Length
+                || (
+                    int.TryParse(name.AsSpan(first.Length + 1), CultureInfo.InvariantCulture, out int index)
+                    && index > 0
+                    && name == Shard(first, index)
+                )
+            );
+    }
 
     /// <summary>The file of a profile's graph whose name depends on nothing else; <see cref="ExportLayout"/> knows all.</summary>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="profile"/> is neither portable nor runtime.</exception>

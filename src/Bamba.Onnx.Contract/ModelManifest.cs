@@ -30,8 +30,18 @@ public sealed record ModelManifest
     /// <summary>The matrices that have fewer bits than the element type; absent where none has.</summary>
     public ImmutableArray<ManifestMatrix>? Quantization { get; init; }
 
+    /// <summary>
+    /// SHA-256 of what the weights follow from beside the checkpoint: its config.json, the graphs, how matrices were quantized, and the
+    /// exporter's build. An export of the same recipe and source has the same weights. Null without weights.
+    /// </summary>
+    public string? Recipe { get; init; }
+
     /// <summary>The files whose damage would go unseen, with their sizes and hashes.</summary>
     public required ImmutableArray<ManifestFile> Files { get; init; }
+
+    /// <summary>Bytes of the weights, over all their files.</summary>
+    [JsonIgnore]
+    public long WeightBytes => Files.Where(file => Layout.IsWeights(file.Name)).Sum(file => file.Bytes);
 
     /// <summary>The choices in the form that <see cref="GraphSignature.For"/> takes.</summary>
     [JsonIgnore]
@@ -42,10 +52,6 @@ public sealed record ModelManifest
             Logits = Options.Logits,
             OutputHiddenStates = Options.OutputHiddenStates,
         };
-
-    /// <summary>The size of the weights file, 0 without one; bytes.</summary>
-    [JsonIgnore]
-    public long WeightBytes => Files.Where(file => file.Name == Layout.Weights).Sum(file => file.Bytes);
 
     /// <summary>Where the folder's graphs and weights lie.</summary>
     [JsonIgnore]

@@ -18,6 +18,12 @@ public sealed record WeightQuantization
     /// <summary>What the groups' zero points are.</summary>
     public ZeroPoints ZeroPoints { get; init; }
 
+    /// <summary>
+    /// The element type of scales, and of zero points that are numbers; null for that of the model's activations. Float32
+    /// activations go with scales of float16 too, which take half the room.
+    /// </summary>
+    public ElementType? Scales { get; init; }
+
     /// <summary>How scales, zero points and codes were chosen.</summary>
     public QuantizationMethod Method { get; init; }
 
@@ -32,6 +38,9 @@ public sealed record WeightQuantization
     /// <summary>Bytes of a group's codes.</summary>
     [JsonIgnore]
     public int GroupBytes => GroupSize * Bits / 8;
+
+    /// <summary>Bytes of a row's zero points that are codes: packed as codes are, each row from a byte of its own.</summary>
+    public long PackedZeroPointBytesOf(long columns) => ((GroupsOf(columns) * Bits) + 7) / 8;
 
     /// <summary>Groups of a row, the last of which may be filled up.</summary>
     public long GroupsOf(long columns) => (columns + GroupSize - 1) / GroupSize;
@@ -61,4 +70,10 @@ public enum QuantizationMethod
 
     /// <summary>The search, with errors weighed by the activations that text brings to each input channel.</summary>
     Activation,
+
+    /// <summary>
+    /// The scale of the extremes with the zero point of half-quadratic quantization, which large errors of a few weights do not decide;
+    /// with no other data than the weights.
+    /// </summary>
+    Hqq,
 }

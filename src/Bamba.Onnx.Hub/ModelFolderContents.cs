@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Collections.Immutable;
 using System.Text.Json;
 using Bamba.Onnx.Contract;
 
@@ -17,13 +18,19 @@ internal static class ModelFolderContents
     private static readonly FrozenSet<string> ExportFiles = FrozenSet.Create(
         StringComparer.Ordinal,
         [
-            ModelFiles.Weights,
             ModelFiles.GenAIConfig,
             ModelFiles.Manifest,
             .. ExportLayout.DefaultProfiles.Select(ModelFiles.Graph),
-            .. Enum.GetValues<WebDtype>().SelectMany(OfProfileWeb),
+            .. WebLayouts.Select(layout => layout.Graph(GraphProfile.Web)),
         ]
     );
+
+    // The only file of weights, or the first.
+    private static readonly ImmutableArray<string> WeightFiles =
+    [
+        ModelFiles.Weights,
+        .. WebLayouts.Select(layout => layout.Weights),
+    ];
 
     /// <summary>Whether a file is read by an export beside the weights.</summary>
     public static bool IsCompanion(string name) =>
@@ -32,13 +39,11 @@ internal static class ModelFolderContents
         || name.StartsWith("chat_template", StringComparison.Ordinal);
 
     /// <summary>Whether a file belongs to a model that is exported already.</summary>
-    public static bool IsOfExport(string name) => ExportFiles.Contains(name);
+    public static bool IsOfExport(string name) =>
+        ExportFiles.Contains(name) || WeightFiles.Any(first => ModelFiles.IsWeights(name, first));
 
-    private static IEnumerable<string> OfProfileWeb(WebDtype dtype)
-    {
-        var layout = new ExportLayout([GraphProfile.Web], dtype);
-        return [layout.Graph(GraphProfile.Web), layout.Weights];
-    }
+    private static IEnumerable<ExportLayout> WebLayouts =>
+        Enum.GetValues<WebDtype>().Select(dtype => new ExportLayout([GraphProfile.Web], dtype));
 
     /// <summary>Whether a file holds weights of a checkpoint, or says which files do.</summary>
     public static bool IsWeights(string name) =>

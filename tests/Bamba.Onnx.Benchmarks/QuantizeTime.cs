@@ -112,7 +112,7 @@ internal static class QuantizeTime
         QuantizationError sum = default;
         for (int start = 0; start < values.Length; start += columns)
         {
-            sum += quantizer.Quantize(values.AsSpan(start, columns), default, codes, scales, zeroPoints);
+            sum += quantizer.Quantize(values.AsSpan(start, columns), codes, scales, zeroPoints);
         }
         return sum;
     }

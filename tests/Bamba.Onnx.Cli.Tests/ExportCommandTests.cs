@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Bamba.Onnx.Cli.Commands;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Testing;
 
@@ -79,10 +80,11 @@ public sealed class ExportCommandTests : IDisposable
             Target,
             .. (string[])["--weights", "int4", "--group-size", "64", "--zero-points", "integer", "--method", "nearest"],
             .. (string[])["--head", "int8", "--embedding", "float", "--keep", "*.o_proj.weight", "--keep", "*down*"],
+            .. (string[])["--scales", "f16"],
         ]);
         Assert.Equal(0, export.ExitCode);
         Assert.Contains(
-            "parameters as f32, 22 matrices in 4 bits, groups of 64 with zero points; 1 matrix in 8 bits, groups of 64 with zero points (mean relative error",
+            "parameters as f32, 22 matrices in 4 bits, groups of 64 with zero points, scales of f16; 1 matrix in 8 bits, groups of 64 with zero points, scales of f16 (mean relative error",
             export.Error
         );
         ModelManifest manifest = ModelManifest.Load(Target);
@@ -94,6 +96,7 @@ public sealed class ExportCommandTests : IDisposable
             Bits = 4,
             GroupSize = 64,
             ZeroPoints = ZeroPoints.Integer,
+            Scales = ElementType.Float16,
             Method = QuantizationMethod.Nearest,
         };
         Assert.Equal(expected, formats["model.layers.0.mamba.in_proj.weight"]);
@@ -146,6 +149,7 @@ public sealed class ExportCommandTests : IDisposable
     [InlineData("--group-size", "48", "'48'")]
     [InlineData("--keep", "nothing", "such as lm_head.weight; found nothing")]
     [InlineData("--zero-points", "float", "expected 4 bits with float zero points")]
+    [InlineData("--method", "hqq", "expected zero points, integer or float, with the method hqq")]
     public async Task Formats_that_make_no_sense_are_refused(string option, string value, string problem)
     {
         CliRun run = await CliRun.Of(
@@ -207,6 +211,55 @@ public sealed class ExportCommandTests : IDisposable
         Assert.Equal(0, (await CliRun.Of("export", checkpoint, "-o", Target)).ExitCode);
         using var genai = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Target, "genai_config.json")));
         Assert.Equal(9, genai.RootElement.GetProperty("model").GetProperty("pad_token_id").GetInt32());
+    }
+
+    [Theory]
+    [InlineData("1", 1)]
+    [InlineData("512B", 512)]
+    [InlineData("1.5kb", 1500)]
+    [InlineData("500 MB", 500_000_000)]
+    [InlineData("4GB", 4_000_000_000)]
+    [InlineData("2GiB", 1L << 31)]
+    public void Sizes_are_read_as_hugging_face_reads_them(string text, long bytes)
+    {
+        Assert.True(ByteSize.TryParse(text, out long found));
+        Assert.Equal(bytes, found);
+    }
+
+    [Fact]
+    public async Task Weights_are_split_and_checked_and_run()
+    {
+        CliRun export = await CliRun.Of("export", TestData.TinyShakespeare, "-o", Target, "--max-shard-size", "1MB");
+        Assert.Equal(0, export.ExitCode);
+        ModelManifest manifest = ModelManifest.Load(Target);
+        ManifestFile[] weights = [.. manifest.Files.Where(file => manifest.Layout.IsWeights(file.Name))];
+        Assert.Equal(
+            Directory.GetFiles(Target, "model.onnx.data*").Select(Path.GetFileName).Order(),
+            weights.Select(file => file.Name).Order()
+        );
+        Assert.InRange(weights.Length, 20, 40);
+        Assert.Equal(manifest.WeightBytes, weights.Sum(file => file.Bytes));
+        // Embedding and head, [2048, 192], each by itself.
+        string[] large = [.. weights.Where(file => file.Bytes > 1_000_000).Select(file => file.Name)];
+        Assert.Equal(2, large.Length);
+        Assert.All(
+            large,
+            name =>
+                Assert.Contains(
+                    $"{name} has 1,572,864 bytes, more than --max-shard-size: a tensor is never split",
+                    export.Error
+                )
+        );
+
+        CliRun verify = await CliRun.Of("verify", Target, "--reference", TestData.TinyShakespeare);
+        Assert.Equal(0, verify.ExitCode);
+        CliRun inspect = await CliRun.Of("inspect", Target);
+        Assert.Contains($", in {weights.Length} files", inspect.Out);
+
+        await File.AppendAllTextAsync(Path.Combine(Target, large[1]), "!", TestContext.Current.CancellationToken);
+        CliRun damaged = await CliRun.Of("run", Target, "--prompt", "To be", "--max-tokens", "1");
+        Assert.Equal(3, damaged.ExitCode);
+        Assert.Contains($"{large[1]}: is damaged: expected 1572864 bytes, found 1572865", damaged.Error);
     }
 
     [Fact]
@@ -272,12 +325,26 @@ public sealed class ExportCommandTests : IDisposable
     [InlineData("--logits", "some", "some")]
     [InlineData("--context-length", "0", "expected a context length from 1 to max_position_embeddings = 4096, found 0")]
     [InlineData("--context-length", "5000", "found 5000")]
+    [InlineData("--max-shard-size", "4 apples", "expected a size such as 4GB, 500MB or 2GiB, found '4 apples'")]
+    [InlineData("--max-shard-size", "0", "found '0'")]
+    [InlineData("--no-weights", "--quality-text=a.txt", "expected an export with weights, found --no-weights")]
+    [InlineData("--max-shard-size", "99999999TB", "found '99999999TB'")]
     public async Task Wrong_options_are_wrong_usage(string option, string value, string expected)
     {
         CliRun run = await CliRun.Of("export", TestData.Case("base"), "-o", Target, option, value);
         Assert.Equal((2, ""), (run.ExitCode, run.Out));
         Assert.Contains(expected, run.Error);
         Assert.False(Directory.Exists(Target));
+    }
+
+    [Theory]
+    [InlineData("--quality-text")]
+    [InlineData("--method", "activation", "--calibration")]
+    public async Task A_missing_text_is_told_of_before_anything_is_exported(params string[] options)
+    {
+        string text = Path.Combine(folder, "missing.txt");
+        string told = await Refusal(TestData.TinyShakespeare, 3, ["--weights", "int4", .. options, text]);
+        Assert.Contains($"{text}: expected a text, found no such file", told);
     }
 
     [Fact]

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using Bamba.Onnx.Cli.Commands;
+using Bamba.Onnx.Sessions;
 
 namespace Bamba.Onnx.Cli.Tests;
 
@@ -39,6 +41,26 @@ public sealed class HelpTests
         Assert.Contains(lines, line => line.StartsWith("  2  ", StringComparison.Ordinal));
         Assert.DoesNotContain(" | ", string.Concat(lines.Where(line => !line.TrimStart().StartsWith('$'))));
     }
+
+    [Theory]
+    [InlineData("run")]
+    [InlineData("quality")]
+    [InlineData("bench")]
+    public async Task Defaults_are_shown_as_they_are_given(string command)
+    {
+        CliRun run = await CliRun.Of(command, "--help");
+        string text = string.Join(' ', run.Out.Split(' ', '\n').Where(word => word.Length > 0));
+        Assert.Contains("or a device (cuda, cuda:N). [default: auto]", text);
+        Assert.DoesNotMatch(@"\[default: [^\]]*\{", text);
+    }
+
+    [Theory]
+    [InlineData(ExecutionProvider.Auto, 0, "auto")]
+    [InlineData(ExecutionProvider.Cpu, 0, "cpu")]
+    [InlineData(ExecutionProvider.Cuda, 0, "cuda")]
+    [InlineData(ExecutionProvider.Cuda, 2, "cuda:2")]
+    public void A_device_is_written_as_it_is_given(ExecutionProvider provider, int id, string text) =>
+        Assert.Equal(text, new Device(provider, id).ToString());
 
     [Theory]
     [InlineData(60)]

@@ -37,6 +37,28 @@ public sealed class ModelManifestTests : IDisposable
     }
 
     [Theory]
+    [InlineData("model.onnx.data", true)]
+    [InlineData("model.onnx.data_1", true)]
+    [InlineData("model.onnx.data_12", true)]
+    [InlineData("model.onnx.data_0", false)]
+    [InlineData("model.onnx.data_01", false)]
+    [InlineData("model.onnx.data_", false)]
+    [InlineData("model.onnx.data-1", false)]
+    [InlineData("model.onnx.data.tmp", false)]
+    [InlineData("model.onnx", false)]
+    public void Weights_are_known_by_their_names(string name, bool isWeights)
+    {
+        Assert.Equal(isWeights, ModelFiles.IsWeights(name, ModelFiles.Weights));
+        ManifestFile[] others =
+        [
+            new ManifestFile("model.onnx.data_2", 20, ""),
+            new ManifestFile("runtime.onnx", 9, ""),
+        ];
+        ModelManifest manifest = Example() with { Files = [new ManifestFile(name, 3, ""), .. others] };
+        Assert.Equal(isWeights ? 23 : 20, manifest.WeightBytes);
+    }
+
+    [Theory]
     [InlineData("{\"format_version\": 2}", "format_version: expected 1 to 1, found 2")]
     [InlineData("{\"format_version\": 0}", "format_version: expected 1 to 1, found 0")]
     [InlineData("{}", "is damaged")]

@@ -80,7 +80,7 @@ public sealed class BambaExporterTests
             stages
         );
         Assert.Equal(
-            Enum.GetValues<ExportStage>().Except([ExportStage.Calibrating]),
+            Enum.GetValues<ExportStage>().Except([ExportStage.Calibrating, ExportStage.Checking]),
             stages.Reports.Select(report => report.Stage).Distinct()
         );
         Assert.Equal(

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Lowering.Functions;
 using Bamba.Onnx.Graph;
 using Bamba.Onnx.Graph.Proto;
 using Bamba.Onnx.Testing;
@@ -85,6 +86,30 @@ public sealed class MatMulNBitsTests
     }
 
     [Theory]
+    [InlineData(1)]
+    [InlineData(40)]
+    public void Scales_of_float16_below_its_normal_numbers_count(int rows)
+    {
+        Call call = Call.Random(8, 32, 19, ElementType.Float32, ElementType.Float16, ZeroPoints.None, rows, 100);
+        Operand scales = call.Inputs[2].Operand;
+        // Multiples of the smallest, from -50 to 50.
+        float smallest = MathF.Pow(2, -24);
+        ImmutableArray<float> small = [.. scales.Values.Select(value => MathF.Round(value * 1000) * smallest)];
+        call = call.With(2, new Input(scales with { Values = small }));
+        Operand y = Run(call);
+        ImmutableArray<float> exact = call.Exact().Values;
+        Assert.All(
+            exact.Select((value, i) => (value, i)),
+            at =>
+            {
+                double tolerance = call.Rounding(at.i) + (1e-6 * Math.Abs(at.value));
+                Assert.InRange(y.Values[at.i] - at.value, -tolerance, tolerance);
+            }
+        );
+        Assert.InRange(exact.Max(), 1e-3f, 1f);
+    }
+
+    [Theory]
     [InlineData(new long[] { 0, 64 })]
     [InlineData(new long[] { 2, 0, 64 })]
     public void No_rows_give_no_rows(long[] shape)
@@ -112,6 +137,22 @@ public sealed class MatMulNBitsTests
         Operand function = Run(call, withFunction, cpuOnly: false);
         Assert.Equal(Run(call, accuracyLevel: 0).Values, function.Values);
         Assert.Equal(Run(call).Values, Run(call, withFunction, cpuOnly: true).Values);
+    }
+
+    [Theory]
+    [InlineData(ZeroPoints.None)]
+    [InlineData(ZeroPoints.Packed)]
+    [InlineData(ZeroPoints.OfScaleType)]
+    public void The_function_of_an_export_takes_scales_of_half_the_bytes_too(ZeroPoints zeroPoints)
+    {
+        Call call = Call.Random(4, 32, 37, ElementType.Float32, ElementType.Float16, zeroPoints, 3, 192);
+        FunctionProto function = MatMulNBitsFunction.Build(
+            zeroPoints == ZeroPoints.OfScaleType ? MatMulNBitsCasts.ScalesAndZeroPoints : MatMulNBitsCasts.Scales
+        );
+        byte[] model = call.ToModel(Mamba2ChunkScanOp.Domain, [function]);
+        Operand ofFunction = Run(call, model, cpuOnly: false);
+        AssertClose(call, call.Exact(), ofFunction, roundings: 1);
+        AssertClose(call, Run(call, model, cpuOnly: true), ofFunction, roundings: 2);
     }
 
     [Theory]

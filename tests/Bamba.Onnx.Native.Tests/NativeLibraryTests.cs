@@ -2,6 +2,7 @@ using Bamba.Onnx.Cli.Inspection;
 using Bamba.Onnx.Cli.Verification;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
+using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Generation;
 using Bamba.Onnx.Sampling;
 using Bamba.Onnx.Testing;
@@ -40,10 +41,35 @@ public sealed class NativeLibraryTests
         Assert.Equal(expected, await WriteAsync(folder, CustomOps.FromFile(NativeBuild.Library)));
     }
 
-    private static async Task<string> WriteAsync(string folder, CustomOps ops)
+    [Theory]
+    [InlineData(32, ZeroPoints.None)]
+    [InlineData(128, ZeroPoints.Float)]
+    public async Task Kernels_write_the_same_with_scales_of_half_the_bytes(int groupSize, ZeroPoints zeroPoints)
+    {
+        const int Tokens = 12;
+        var format = new WeightQuantization
+        {
+            Bits = 4,
+            GroupSize = groupSize,
+            ZeroPoints = zeroPoints,
+        };
+        CustomOps ops = CustomOps.FromFile(NativeBuild.Library);
+        string expected = await WriteAsync(Export(format), ops, Tokens);
+        string half = Export(format with { Scales = ElementType.Float16 });
+        Assert.Equal(expected, await WriteAsync(half, ops, Tokens));
+        Assert.Equal(expected, await WriteAsync(half, CustomOps.Off, Tokens));
+
+        static string Export(WeightQuantization format) =>
+            ExportedModels.Of(
+                TestData.TinyShakespeare,
+                new ExportOptions { Quantization = QuantizationOptions.Of(format) }
+            );
+    }
+
+    private static async Task<string> WriteAsync(string folder, CustomOps ops, int tokens = 40)
     {
         using BambaRuntime runtime = BambaRuntime.Load(folder, new BambaRuntimeOptions { CustomOps = ops });
-        var options = new GenerationOptions { MaxNewTokens = 40, Sampling = SamplingOptions.Greedy };
+        var options = new GenerationOptions { MaxNewTokens = tokens, Sampling = SamplingOptions.Greedy };
         CancellationToken cancellationToken = TestContext.Current.CancellationToken;
         return string.Concat(
             await runtime.GenerateAsync("ROMEO:", options, cancellationToken).ToArrayAsync(cancellationToken)

@@ -6,20 +6,25 @@ using Bamba.Onnx.Graph.Proto;
 
 namespace Bamba.Onnx.SyntheticWeights;
 
-/// <summary>An initializer whose bytes lie in the weights file.</summary>
+/// <summary>An initializer whose bytes lie in a weights file.</summary>
 /// <param name="Name">Its name in the graphs.</param>
 /// <param name="Type">Its element type: floating point, or bytes of quantized codes.</param>
 /// <param name="Shape">Its sizes, outermost first.</param>
+/// <param name="File">The file.</param>
 /// <param name="Offset">Where its bytes start in the file.</param>
 /// <param name="Bytes">Its size, row-major without gaps.</param>
 internal sealed record ExternalTensor(
     string Name,
     ElementType Type,
     ImmutableArray<long> Shape,
+    string File,
     long Offset,
     long Bytes
 )
 {
+    /// <summary>Where its bytes end in the file.</summary>
+    public long End => Offset + Bytes;
+
     private static readonly ElementType[] Types =
     [
         ElementType.Float32,
@@ -29,7 +34,8 @@ internal sealed record ExternalTensor(
     ];
 
     /// <summary>
-    /// The tensors of all graphs of a model folder in the order of their bytes, each once, even where it has several names.
+    /// The tensors of all graphs of a model folder, file by file in the order of their bytes, each once, even where it has several
+    /// names.
     /// </summary>
     /// <exception cref="BambaFormatException">A graph is damaged or contradicts another, or tensors overlap.</exception>
     public static ImmutableArray<ExternalTensor> OfFolder(string folder, ExportLayout layout)
@@ -38,7 +44,7 @@ internal sealed record ExternalTensor(
         foreach (GraphProfile profile in layout.Profiles)
         {
             string path = Path.Combine(folder, layout.Graph(profile));
-            using FileStream stream = File.OpenRead(path);
+            using FileStream stream = System.IO.File.OpenRead(path);
             foreach (TensorProto proto in ModelProto.Parser.ParseFrom(stream).Graph.Initializer)
             {
                 if (proto.DataLocation != TensorProto.Types.DataLocation.External)
@@ -47,7 +53,7 @@ internal sealed record ExternalTensor(
                 }
                 ExternalTensor tensor = Of(proto, path, layout.WeightsSeenFrom(profile));
                 ExternalTensor known = byName.GetValueOrDefault(tensor.Name, tensor);
-                if (known.Offset != tensor.Offset || known.Bytes != tensor.Bytes || known.Type != tensor.Type)
+                if (known.Place != tensor.Place || known.Type != tensor.Type)
                 {
                     throw new BambaFormatException(path, $"{tensor.Name} lies elsewhere in another graph");
                 }
@@ -57,20 +63,21 @@ internal sealed record ExternalTensor(
         ImmutableArray<ExternalTensor> tensors =
         [
             .. byName
-                .Values.DistinctBy(tensor => (tensor.Offset, tensor.Bytes, tensor.Type))
-                .OrderBy(tensor => tensor.Offset),
+                .Values.DistinctBy(tensor => (tensor.Place, tensor.Type))
+                .OrderBy(tensor => tensor.File, StringComparer.Ordinal)
+                .ThenBy(tensor => tensor.Offset),
         ];
-        long end = 0;
-        foreach (ExternalTensor tensor in tensors)
+        foreach ((ExternalTensor before, ExternalTensor tensor) in tensors.Zip(tensors.Skip(1)))
         {
-            if (tensor.Offset < end)
+            if (before.File == tensor.File && tensor.Offset < before.End)
             {
-                throw new BambaFormatException(folder, $"{tensor.Name} starts at {tensor.Offset}, before {end}");
+                throw new BambaFormatException(folder, $"{tensor.Name} starts at {tensor.Offset}, before {before.End}");
             }
-            end = tensor.Offset + tensor.Bytes;
         }
         return tensors;
     }
+
+    private (string, long, long) Place => (File, Offset, Bytes);
 
     private static ExternalTensor Of(TensorProto proto, string graph, string weights)
     {
@@ -83,7 +90,7 @@ internal sealed record ExternalTensor(
             );
         }
         long bytes = proto.Dims.Aggregate((long)type.SizeInBytes(), (product, size) => product * size);
-        if (Entry(proto, "location") != weights)
+        if (Entry(proto, "location") is not { } file || !ModelFiles.IsWeights(file, weights))
         {
             throw new BambaFormatException(graph, $"{proto.Name}: expected it in {weights}");
         }
@@ -91,7 +98,7 @@ internal sealed record ExternalTensor(
         {
             throw new BambaFormatException(graph, $"{proto.Name}: expected {bytes} bytes of its shape");
         }
-        return new ExternalTensor(proto.Name, type, [.. proto.Dims], Number(proto, "offset", graph), bytes);
+        return new ExternalTensor(proto.Name, type, [.. proto.Dims], file, Number(proto, "offset", graph), bytes);
     }
 
     private static long Number(TensorProto proto, string key, string graph) =>

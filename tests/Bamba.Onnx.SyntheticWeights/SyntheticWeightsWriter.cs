@@ -10,13 +10,13 @@ public static class SyntheticWeightsWriter
 {
     private const int LargestGap = 4096;
 
-    /// <summary>Writes the weights file, and tells the folder's manifest of it.</summary>
+    /// <summary>Writes the weights files, and tells the folder's manifest of them.</summary>
     /// <param name="folder">A model folder without weights.</param>
     /// <param name="seed">What the values follow from.</param>
     /// <param name="hash">Whether to hash the weights for the manifest, beside writing them; runs do without, verification does not.</param>
-    /// <returns>Bytes of the weights file.</returns>
+    /// <returns>Bytes of the weights files.</returns>
     /// <exception cref="BambaException">The folder is none, is damaged or has weights already.</exception>
-    /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="IOException">A file cannot be written.</exception>
     public static long Write(string folder, ulong seed = 1, bool hash = true)
     {
         ArgumentNullException.ThrowIfNull(folder);
@@ -27,21 +27,24 @@ public static class SyntheticWeightsWriter
         }
         BambaConfig config = BambaConfig.Load(Path.Combine(folder, ModelFiles.Config));
         ImmutableArray<ExternalTensor> tensors = ExternalTensor.OfFolder(folder, manifest.Layout);
-        long bytes = tensors.Length == 0 ? 0 : tensors[^1].Offset + tensors[^1].Bytes;
         var values = new WeightValues(config, seed, tensors, manifest.Quantization ?? []);
-        ImmutableArray<WeightPiece> pieces = [.. tensors.SelectMany(WeightPiece.Of)];
-
-        Task<string> hashing = hash ? Task.Run(() => HashOf(pieces, values)) : Task.FromResult("");
-        WriteAll(Path.Combine(folder, manifest.Layout.Weights), bytes, pieces, values);
-        var file = new ManifestFile(manifest.Layout.Weights, bytes, hashing.GetAwaiter().GetResult());
+        var files = new List<ManifestFile>();
+        foreach (IGrouping<string, ExternalTensor> file in tensors.GroupBy(tensor => tensor.File))
+        {
+            long bytes = file.Max(tensor => tensor.End);
+            ImmutableArray<WeightPiece> pieces = [.. file.SelectMany(WeightPiece.Of)];
+            Task<string> hashing = hash ? Task.Run(() => HashOf(pieces, values)) : Task.FromResult("");
+            WriteAll(Path.Combine(folder, file.Key), bytes, pieces, values);
+            files.Add(new ManifestFile(file.Key, bytes, hashing.GetAwaiter().GetResult()));
+        }
         ModelManifest whole = manifest with
         {
             Options = manifest.Options with { Weights = true },
-            Files = manifest.Files.Add(file),
+            Files = manifest.Files.AddRange(files),
         };
         // Last: until then the folder counts as one without weights.
         whole.Save(folder);
-        return bytes;
+        return whole.WeightBytes;
     }
 
     private static void WriteAll(string path, long bytes, ImmutableArray<WeightPiece> pieces, WeightValues values)

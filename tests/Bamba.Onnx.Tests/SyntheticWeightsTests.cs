@@ -60,17 +60,27 @@ public sealed class SyntheticWeightsTests
         Assert.NotEqual(bytes, WeightsOf(folder["c"]));
     }
 
-    [Fact]
-    public void The_manifest_tells_size_and_hash_of_the_weights_as_they_are()
+    [Theory]
+    [InlineData(null, 1)]
+    [InlineData(2_000_000L, 10)]
+    public void The_manifest_tells_size_and_hash_of_the_weights_as_they_are(long? maxShardBytes, int leastFiles)
     {
         using var folder = new TemporaryFolder();
-        long written = SyntheticWeightsWriter.Write(Export(folder, "model"));
-        byte[] bytes = WeightsOf(folder["model"]);
+        long written = SyntheticWeightsWriter.Write(Export(folder, "model", maxShardBytes: maxShardBytes));
         ModelManifest manifest = ModelManifest.Load(folder["model"]);
-        ManifestFile file = manifest.Files.Single(file => file.Name == ModelFiles.Weights);
+        ManifestFile[] files = [.. manifest.Files.Where(file => manifest.Layout.IsWeights(file.Name))];
         Assert.True(manifest.Options.Weights);
-        Assert.Equal((written, bytes.LongLength), (file.Bytes, written));
-        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(bytes)), file.Sha256);
+        Assert.Equal(written, manifest.WeightBytes);
+        Assert.InRange(files.Length, leastFiles, maxShardBytes is null ? 1 : 100);
+        foreach (ManifestFile file in files)
+        {
+            byte[] bytes = File.ReadAllBytes(Path.Combine(folder["model"], file.Name));
+            Assert.Equal(file.Bytes, bytes.LongLength);
+            Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(bytes)), file.Sha256);
+        }
+        using BambaRuntime runtime = BambaRuntime.Load(folder["model"]);
+        using BambaSession session = runtime.CreateSession();
+        session.Prefill(new[] { 1, 2, 3 });
     }
 
     [Fact]
@@ -149,13 +159,15 @@ public sealed class SyntheticWeightsTests
         TemporaryFolder folder,
         string name,
         ElementType dtype = ElementType.Float32,
-        QuantizationOptions? quantization = null
+        QuantizationOptions? quantization = null,
+        long? maxShardBytes = null
     )
     {
         var options = new ExportOptions
         {
             Dtype = dtype,
             Quantization = quantization,
+            MaxShardBytes = maxShardBytes,
             Weights = false,
         };
         BambaExporter.Export(TestData.TinyShakespeare, folder[name], options);

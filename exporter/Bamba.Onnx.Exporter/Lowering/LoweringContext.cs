@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter.Lowering.Functions;
 using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Exporter.Weights;
 using Bamba.Onnx.Graph;
@@ -53,6 +54,9 @@ internal sealed class LoweringContext(
     /// <summary>The bits and groups of matrices that are stored as one; null where they are of T.</summary>
     public WeightQuantization? FormatOf(ImmutableArray<string> tensors) => quantization?.FormatOf(tensors);
 
+    /// <summary>What the function of products with few bits converts to T, the same for all of a model.</summary>
+    public MatMulNBitsCasts ProductCasts => quantization?.ProductCasts ?? MatMulNBitsCasts.None;
+
     /// <summary>A parameter as it is, of T.</summary>
     public Value Parameter(string name, params ReadOnlySpan<long> shape) => Parameter(name, [name], shape);
 
@@ -89,7 +93,14 @@ internal sealed class LoweringContext(
 
     /// <summary>An entry of the weights file under a name and with axes of its own.</summary>
     public Value Reference(string name, WeightEntry entry, ReadOnlySpan<long> shape) =>
-        model.ExternalInitializer(name, entry.Type, shape, weightsFile, entry.Offset, entry.Bytes);
+        model.ExternalInitializer(
+            name,
+            entry.Type,
+            shape,
+            ModelFiles.Shard(weightsFile, entry.Shard),
+            entry.Offset,
+            entry.Bytes
+        );
 
     private Value Initializer(string name, ElementType type, ReadOnlySpan<long> shape, WeightSource source)
     {

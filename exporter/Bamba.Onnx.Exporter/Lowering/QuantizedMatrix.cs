@@ -39,13 +39,19 @@ internal sealed class QuantizedMatrix
         ImmutableArray<string> tensors,
         (long Rows, long Columns) size,
         WeightQuantization format
-    ) => new(context, format, size, context.Weights.Quantized(name, tensors, size, format, context.Dtype));
+    ) =>
+        new(
+            context,
+            format,
+            size,
+            context.Weights.Quantized(name, tensors, size, format, format.Scales ?? context.Dtype)
+        );
 
     /// <summary>Multiplies by the transpose: [..., columns] to [..., rows] of T.</summary>
     public Value Product(string name, Value x) =>
         context.Call(
             MatMulNBitsFunction.Name,
-            MatMulNBitsFunction.Build,
+            () => MatMulNBitsFunction.Build(context.ProductCasts),
             [x, .. Operands(name, [size.Rows, format.GroupsOf(size.Columns), format.GroupBytes], flat: true)],
             1,
             Int("K", size.Columns),
@@ -59,7 +65,7 @@ internal sealed class QuantizedMatrix
     {
         context.Model.Import(LoweringContext.ContribDomain, 1);
         Value[] operands = Operands(name, entries.Codes.Shape.AsSpan(), flat: false);
-        return context.Nodes.Node(
+        Value rows = context.Nodes.Node(
             LoweringContext.ContribDomain,
             "GatherBlockQuantized",
             [operands[0], ids, .. operands.AsSpan(1)],
@@ -69,6 +75,8 @@ internal sealed class QuantizedMatrix
             Int("bits", format.Bits),
             Int("block_size", format.GroupSize)
         )[0];
+        // It gives what scales are.
+        return format.Scales is null ? rows : context.Nodes.Cast(rows, context.Dtype);
     }
 
     /// <summary>Codes in the axes of an operator, scales and zero points with the rows as an axis of their own or not.</summary>

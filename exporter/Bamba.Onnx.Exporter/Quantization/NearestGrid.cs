@@ -13,6 +13,8 @@ internal sealed class NearestGrid(WeightQuantization format, ElementType scaleTy
     // In steps of a float zero point's rounding, how wide the range of a group is taken at least.
     private const int LeastRangeSteps = 15;
 
+    // Looked-up rows come out as scales are, so that where activations are not, codes times a scale must fit too.
+    private readonly int multiples = format.Scales is null ? 1 : format.LargestCode;
     private readonly float ulpOfOne = ScaleRounding.UlpOfOne(scaleType);
     private readonly ScaleRounding zeroRounding = new(scaleType, 0);
 
@@ -36,6 +38,10 @@ internal sealed class NearestGrid(WeightQuantization format, ElementType scaleTy
     /// <summary>The codes nearest to numbers, ties to even.</summary>
     public Vector256<float> ToCodes(Vector256<float> numbers) =>
         Vector256.Clamp(Vector256.Round(numbers), Vector256<float>.Zero, Vector256.Create((float)format.LargestCode));
+
+    /// <summary>A zero point as it is stored: a code, or a number of the scales' type.</summary>
+    public float StoredZero(float zero) =>
+        format.ZeroPoints == ZeroPoints.Float ? RoundZero(zero) : ToCodes(Vector256.Create(zero))[0];
 
     /// <summary>A zero point of the scales' type.</summary>
     public float RoundZero(float zero) => zero == 0 ? 0 : MathF.CopySign(zeroRounding.Round(MathF.Abs(zero)), zero);
@@ -80,7 +86,7 @@ internal sealed class NearestGrid(WeightQuantization format, ElementType scaleTy
     {
         var rounding = new ScaleRounding(scaleType, group.Exponent);
         // Half a step beyond the largest is where rounding would give infinity.
-        return scale < rounding.Largest * (1 + (ulpOfOne / 4))
+        return scale * multiples < rounding.Largest * (1 + (ulpOfOne / 4))
             ? rounding.Round(scale)
             : throw TooLarge(scale, group, column);
     }
@@ -93,12 +99,15 @@ internal sealed class NearestGrid(WeightQuantization format, ElementType scaleTy
             index++;
         }
         double unit = WeightGroup.PowerOfTwo(group.Exponent);
+        string remedy =
+            format.Scales is not null ? "scales of f32"
+            : scaleType == ElementType.Float16 ? "bf16 or f32"
+            : "f32";
         return new UnquantizableException(
             column + index,
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{(float)(group.Values[index] * unit)} needs a scale of {(float)(scale * unit)}, which does not fit {scaleType.ShortName()}; "
-                    + $"choose {(scaleType == ElementType.Float16 ? "bf16 or f32" : "f32")}"
+                $"{(float)(group.Values[index] * unit)} needs a scale of {(float)(scale * unit)}, which does not fit {scaleType.ShortName()}{(multiples > 1 ? $" {multiples} times" : "")}; choose {remedy}"
             )
         );
     }

@@ -18,13 +18,21 @@ internal sealed class RowQuantizer
     private readonly GroupEncoder encoder;
     private readonly NearestGrid nearest;
     private readonly GridSearch? search;
+    private readonly HalfQuadraticGrid? halfQuadratic;
+    private readonly float[]? channelWeights;
 
     /// <summary>Makes a quantizer of rows of one length.</summary>
     /// <param name="format">How to quantize.</param>
     /// <param name="scaleType">The type of scales, and of zero points that are numbers: Float32, Float16 or BFloat16.</param>
     /// <param name="columns">Weights of a row.</param>
-    /// <exception cref="ArgumentException">The format or the type is none that there is.</exception>
-    public RowQuantizer(WeightQuantization format, ElementType scaleType, int columns)
+    /// <param name="channelWeights">
+    /// [columns] for <see cref="QuantizationMethod.Activation"/>, how much each input channel's squared error counts, at least 0; null
+    /// where all count the same. They weigh the choice and what is returned.
+    /// </param>
+    /// <exception cref="ArgumentException">
+    /// The format or the type is none that there is, or a channel's weight is negative, not finite or not asked for.
+    /// </exception>
+    public RowQuantizer(WeightQuantization format, ElementType scaleType, int columns, float[]? channelWeights = null)
     {
         ArgumentNullException.ThrowIfNull(format);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(columns);
@@ -38,11 +46,16 @@ internal sealed class RowQuantizer
         this.format = format;
         this.scaleType = scaleType;
         this.columns = columns;
+        this.channelWeights = channelWeights;
+        RequireChannelWeights();
         Groups = (int)format.GroupsOf(columns);
         group = new WeightGroup(format.GroupSize);
         encoder = new GroupEncoder(format);
         nearest = new NearestGrid(format, scaleType);
-        search = format.Method == QuantizationMethod.Nearest ? null : new GridSearch(format, scaleType, nearest);
+        search = format.Method is QuantizationMethod.Search or QuantizationMethod.Activation
+            ? new GridSearch(format, scaleType, nearest)
+            : null;
+        halfQuadratic = format.Method == QuantizationMethod.Hqq ? new HalfQuadraticGrid(nearest) : null;
     }
 
     /// <summary>Groups of a row; the last may have fewer weights than the others.</summary>
@@ -59,32 +72,26 @@ internal sealed class RowQuantizer
         format.ZeroPoints switch
         {
             ZeroPoints.None => 0,
-            ZeroPoints.Integer => ((Groups * format.Bits) + 7) / 8,
+            ZeroPoints.Integer => (int)format.PackedZeroPointBytesOf(columns),
             _ => ScaleBytes,
         };
 
     /// <summary>Quantizes a row.</summary>
     /// <param name="row">[columns] a row of the checkpoint's matrix.</param>
-    /// <param name="channelWeights">
-    /// [columns] for <see cref="QuantizationMethod.Activation"/>, how much each input channel's squared error counts, at least 0;
-    /// empty where all count the same. They weigh the choice and what is returned.
-    /// </param>
     /// <param name="codes">[CodeBytes].</param>
     /// <param name="scales">[groups], in the scales' type, little-endian.</param>
     /// <param name="zeroPoints">[ZeroPointBytes].</param>
     /// <returns>What is lost.</returns>
     /// <exception cref="UnquantizableException">A weight is not finite, or a group's scale is too large for its type.</exception>
-    /// <exception cref="ArgumentException">A length is wrong, or a channel's weight is negative, not finite or not asked for.</exception>
+    /// <exception cref="ArgumentException">A length is wrong.</exception>
     public QuantizationError Quantize(
         ReadOnlySpan<float> row,
-        ReadOnlySpan<float> channelWeights,
         Span<byte> codes,
         Span<byte> scales,
         Span<byte> zeroPoints
     )
     {
         RequireLengths(row.Length, codes.Length, scales.Length, zeroPoints.Length);
-        RequireChannelWeights(channelWeights);
         zeroPoints.Clear();
         QuantizationError total = default;
         for (int i = 0; i < Groups; i++)
@@ -93,7 +100,7 @@ internal sealed class RowQuantizer
             int count = Math.Min(format.GroupSize, columns - start);
             group.Load(
                 row.Slice(start, count),
-                channelWeights.IsEmpty ? channelWeights : channelWeights.Slice(start, count),
+                channelWeights is null ? [] : channelWeights.AsSpan(start, count),
                 start
             );
             CodeGrid grid = Encode(start, out double error);
@@ -127,7 +134,7 @@ internal sealed class RowQuantizer
 
     private CodeGrid Encode(int column, out double error)
     {
-        CodeGrid grid = nearest.Of(group, column);
+        CodeGrid grid = halfQuadratic?.Of(group, column) ?? nearest.Of(group, column);
         error = encoder.Encode(group, grid);
         if (search is null || error == 0)
         {
@@ -192,9 +199,9 @@ internal sealed class RowQuantizer
         }
     }
 
-    private void RequireChannelWeights(ReadOnlySpan<float> channelWeights)
+    private void RequireChannelWeights()
     {
-        if (channelWeights.IsEmpty)
+        if (channelWeights is null)
         {
             return;
         }

@@ -11,7 +11,7 @@ internal sealed partial class EntryWriter
     private void WriteQuantized(WeightEntry codes, QuantizedRows rows)
     {
         int columns = (int)rows.Columns;
-        var quantizer = new RowQuantizer(rows.Format, rows.Scales.Type, columns);
+        var quantizer = new RowQuantizer(rows.Format, rows.Scales.Type, columns, quantization.ChannelsOf(rows));
         var error = new QuantizationError();
         // What becomes of a row, filled up to whole groups, takes less than the row.
         int tileRows = tileBytes / (quantizer.Groups * rows.Format.GroupSize * sizeof(float));
@@ -53,7 +53,6 @@ internal sealed partial class EntryWriter
         Span<byte> tile = ReadTile(source.Tensor, source.Digest, row * columns * size, count * columns * size);
         tile = ConvertTile(tile, source.Tensor, row * columns, ElementType.Float32);
         ReadOnlySpan<float> values = MemoryMarshal.Cast<byte, float>(tile);
-        ReadOnlySpan<float> channels = quantization.ChannelsOf(target.Rows);
 
         Part codes = new(target.Codes, targetRow, count);
         Part scales = new(target.Rows.Scales, targetRow, count);
@@ -69,7 +68,6 @@ internal sealed partial class EntryWriter
             {
                 error += quantizer.Quantize(
                     values.Slice(i * columns, columns),
-                    channels,
                     codes.Row(codesRoom, i),
                     scales.Row(scalesRoom, i),
                     zeroPoints is { } part ? part.Row(zeroPointsRoom, i) : []
@@ -91,7 +89,11 @@ internal sealed partial class EntryWriter
 
     private void Write(Part part, ReadOnlySpan<byte> bytes)
     {
-        Write(bytes, part.Position);
+        if (!files.Has(part.Entry))
+        {
+            return;
+        }
+        files.Write(part.Entry, part.Position, bytes);
         progress.Add(bytes.Length);
     }
 
@@ -100,9 +102,11 @@ internal sealed partial class EntryWriter
     {
         private readonly int rowBytes = (int)(entry.Bytes / entry.Shape[0]);
 
+        public WeightEntry Entry => entry;
+
         public int Bytes => rowBytes * count;
 
-        public long Position => entry.Offset + (row * rowBytes);
+        public long Position => row * rowBytes;
 
         public Span<byte> Row(Span<byte> room, int index) => room.Slice(index * rowBytes, rowBytes);
     }

@@ -2,18 +2,17 @@ using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Checkpoint;
-using Microsoft.Win32.SafeHandles;
 
 namespace Bamba.Onnx.Exporter.Weights;
 
 /// <summary>
-/// Writes entries of a weights file one after the other, tile by tile through two buffers of its own. Every thread has its
-/// own writer; they share the file and the checkpoint.
+/// Writes entries of weights files one after the other, tile by tile through two buffers of its own. Every thread has its
+/// own writer; they share the files and the checkpoint.
 /// </summary>
 internal sealed partial class EntryWriter : IDisposable
 {
     private readonly CheckpointFolder checkpoint;
-    private readonly SafeFileHandle file;
+    private readonly ShardFiles files;
     private readonly SourceDigests digests;
     private readonly QuantizationRun quantization;
     private readonly ProgressCounter progress;
@@ -23,7 +22,7 @@ internal sealed partial class EntryWriter : IDisposable
 
     public EntryWriter(
         CheckpointFolder checkpoint,
-        SafeFileHandle file,
+        ShardFiles files,
         SourceDigests digests,
         QuantizationRun quantization,
         ProgressCounter progress,
@@ -32,7 +31,7 @@ internal sealed partial class EntryWriter : IDisposable
     )
     {
         this.checkpoint = checkpoint;
-        this.file = file;
+        this.files = files;
         this.digests = digests;
         this.quantization = quantization;
         this.progress = progress;
@@ -79,7 +78,7 @@ internal sealed partial class EntryWriter : IDisposable
 
     private void WriteCopy(WeightEntry entry, ImmutableArray<string> names)
     {
-        long position = entry.Offset;
+        long position = 0;
         foreach (string name in names)
         {
             CheckpointTensor tensor = checkpoint.Tensors[name];
@@ -96,7 +95,7 @@ internal sealed partial class EntryWriter : IDisposable
                         count * tensor.Type.SizeInBytes()
                     );
                     tile = ConvertTile(tile, tensor, start, entry.Type);
-                    Write(tile, position);
+                    files.Write(entry, position, tile);
                     position += tile.Length;
                     progress.Add(tile.Length);
                 }
@@ -155,16 +154,16 @@ internal sealed partial class EntryWriter : IDisposable
 
         int lineBytes = tile.Rows * entry.Type.SizeInBytes();
         long pitch = entry.Shape[1] * entry.Type.SizeInBytes();
-        long position = entry.Offset + (target.Row * pitch) + (target.Column * entry.Type.SizeInBytes());
+        long position = (target.Row * pitch) + (target.Column * entry.Type.SizeInBytes());
         if (lineBytes == pitch)
         {
-            Write(values, position);
+            files.Write(entry, position, values);
         }
         else
         {
             for (int line = 0; line < tile.Columns; line++)
             {
-                Write(values.Slice(line * lineBytes, lineBytes), position + (line * pitch));
+                files.Write(entry, position + (line * pitch), values.Slice(line * lineBytes, lineBytes));
             }
         }
         progress.Add(values.Length);
@@ -178,7 +177,7 @@ internal sealed partial class EntryWriter : IDisposable
         }
         int rowLength = entry.Shape.IsEmpty ? 1 : (int)entry.Shape[^1];
         long rows = TensorShape.Elements(entry.Shape) / rowLength;
-        long position = entry.Offset;
+        long position = 0;
         ForEachTile(
             rows,
             TileElements(ElementType.Float32, entry.Type) / rowLength,
@@ -197,7 +196,7 @@ internal sealed partial class EntryWriter : IDisposable
                     string problem = WeightOverflow.Describe(values[overflow], entry.Type);
                     throw new BambaException($"weight {entry.Name}, row {row + (overflow / rowLength)}: {problem}");
                 }
-                Write(tile, position);
+                files.Write(entry, position, tile);
                 position += tile.Length;
                 progress.Add(tile.Length);
             }
@@ -234,8 +233,6 @@ internal sealed partial class EntryWriter : IDisposable
         long cacheLines = fitting / rowsPerCacheLine;
         return (int)(cacheLines == 0 ? fitting : (cacheLines - 1 | 1) * rowsPerCacheLine);
     }
-
-    private void Write(ReadOnlySpan<byte> bytes, long position) => RandomAccess.Write(file, bytes, position);
 
     private static void ForEachTile(long total, int length, Action<long, int> action)
     {

@@ -8,7 +8,7 @@ namespace Bamba.Onnx.Exporter.Weights;
 /// <param name="meanSquares">By the name of a linear layer's weight, the mean square of each input channel; may be empty.</param>
 internal sealed class QuantizationRun(IReadOnlyDictionary<string, float[]> meanSquares)
 {
-    private readonly ConcurrentDictionary<string, QuantizationError> errors = [];
+    private readonly ConcurrentDictionary<string, double> errors = [];
 
     /// <summary>What the squared errors of a matrix' columns count; null where all count the same.</summary>
     public float[]? ChannelsOf(QuantizedRows rows) =>
@@ -18,9 +18,17 @@ internal sealed class QuantizationRun(IReadOnlyDictionary<string, float[]> meanS
             : null;
 
     /// <summary>Keeps the error of a whole matrix; from any thread.</summary>
-    public void Add(QuantizedRows rows, QuantizationError error) => errors[rows.Name] = error;
+    public void Add(QuantizedRows rows, QuantizationError error) => errors[rows.Name] = error.Relative;
+
+    /// <summary>Takes over the errors of matrices that were quantized before.</summary>
+    public void Add(IReadOnlyDictionary<string, double> relativeErrors)
+    {
+        foreach ((string matrix, double error) in relativeErrors)
+        {
+            errors[matrix] = error;
+        }
+    }
 
     /// <summary>By matrix, the root of the squared error over the squared values.</summary>
-    public IReadOnlyDictionary<string, double> RelativeErrors() =>
-        errors.ToDictionary(error => error.Key, error => error.Value.Relative);
+    public IReadOnlyDictionary<string, double> RelativeErrors() => errors.ToDictionary();
 }

@@ -17,4 +17,9 @@ internal sealed record QuantizedRows(
     WeightQuantization Format,
     WeightEntry Scales,
     WeightEntry? ZeroPoints
-);
+)
+{
+    /// <summary>The files that the parts lie in, of which codes have an entry of their own.</summary>
+    public IEnumerable<int> ShardsWith(WeightEntry codes) =>
+        new[] { Scales, ZeroPoints, codes }.OfType<WeightEntry>().Select(entry => entry.Shard).Distinct();
+}

@@ -16,6 +16,10 @@ internal sealed class SourceDigests(CheckpointFolder checkpoint)
     public TensorDigest? Begin(string tensor) =>
         claimed.TryAdd(tensor, true) ? new TensorDigest(digest => digests[tensor] = digest) : null;
 
+    /// <summary>By tensor that was read as a whole, its hash, lower-case hexadecimal.</summary>
+    public IReadOnlyDictionary<string, string> Completed() =>
+        digests.ToDictionary(digest => digest.Key, digest => Convert.ToHexStringLower(digest.Value));
+
     /// <summary>
     /// The hash of the whole, lower-case hexadecimal: SHA-256 over lines of UTF-8 that each end in a line feed, first
     /// "SHA256 config.json" with the file's hash, then for each tensor in ordinal order of canonical names

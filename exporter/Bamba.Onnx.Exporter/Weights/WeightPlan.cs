@@ -4,27 +4,32 @@ using Bamba.Onnx.Exporter.Checkpoint;
 
 namespace Bamba.Onnx.Exporter.Weights;
 
-/// <summary>A tensor of a weights file.</summary>
+/// <summary>A tensor of the weights files.</summary>
 /// <param name="Name">Its name in the graph.</param>
 /// <param name="Type">Its element type.</param>
 /// <param name="Shape">Its sizes, outermost first.</param>
-/// <param name="Offset">Where its bytes start in the file.</param>
+/// <param name="Shard">Which of the files it is in, from 0.</param>
+/// <param name="Offset">Where its bytes start in that file.</param>
 /// <param name="Bytes">Its size, row-major without gaps.</param>
 /// <param name="Source">Where its values come from.</param>
 public sealed record WeightEntry(
     string Name,
     ElementType Type,
     ImmutableArray<long> Shape,
+    int Shard,
     long Offset,
     long Bytes,
     WeightSource Source
 );
 
 /// <summary>
-/// What a weights file will hold, in order. Each entry's place is settled when it is added, so that a graph can refer to it
+/// What weights files will hold, in order. Each entry's place is settled when it is added, so that a graph can refer to it
 /// long before anything is written.
 /// </summary>
-public sealed class WeightPlan
+/// <param name="maxShardBytes">
+/// The most bytes of a file, after which another begins; an entry of more has a file of its own. Null for a single file.
+/// </param>
+public sealed class WeightPlan(long? maxShardBytes = null)
 {
     /// <summary>Entries of at least this size start at a multiple of it, so that each can be mapped by itself; bytes.</summary>
     public const int PageBytes = 4096;
@@ -33,6 +38,7 @@ public sealed class WeightPlan
     public const int LineBytes = 64;
 
     private readonly List<WeightEntry> entries = [];
+    private readonly List<long> shardBytes = [0];
     private readonly Dictionary<string, WeightEntry> byName = [];
     private readonly Dictionary<string, QuantizedEntries> quantized = [];
 
@@ -52,8 +58,11 @@ public sealed class WeightPlan
     /// </summary>
     public IReadOnlyDictionary<string, float[]> MeanSquares { get; set; } = new Dictionary<string, float[]>();
 
-    /// <summary>The size of the file: the end of the last entry.</summary>
-    public long FileBytes { get; private set; }
+    /// <summary>The sizes of the files, at least one: each the end of its last entry.</summary>
+    public IReadOnlyList<long> ShardBytes => shardBytes;
+
+    /// <summary>The size of all files together.</summary>
+    public long FileBytes => shardBytes.Sum();
 
     /// <summary>The entry of a name, put at the end if there is none yet: graphs that share a file ask for the same tensors.</summary>
     /// <exception cref="ArgumentException">The plan has an entry of that name with another type or shape, or a size is negative.</exception>
@@ -97,7 +106,7 @@ public sealed class WeightPlan
             ZeroPoints.Integer => Add(
                 $"{name}.zero_points",
                 ElementType.UInt8,
-                [size.Rows, ((groups * format.Bits) + 7) / 8],
+                [size.Rows, format.PackedZeroPointBytesOf(size.Columns)],
                 WeightSource.WithCodes
             ),
             ZeroPoints.Float => Add($"{name}.zero_points", scaleType, [size.Rows, groups], WeightSource.WithCodes),
@@ -133,9 +142,14 @@ public sealed class WeightPlan
             throw new ArgumentException($"{name}: the plan has an entry of this name", nameof(name));
         }
         int alignment = bytes >= PageBytes ? PageBytes : LineBytes;
-        long offset = checked(FileBytes + alignment - 1) / alignment * alignment;
-        var entry = new WeightEntry(name, type, shape, offset, bytes, source);
-        FileBytes = checked(offset + bytes);
+        long offset = checked(shardBytes[^1] + alignment - 1) / alignment * alignment;
+        if (shardBytes[^1] > 0 && checked(offset + bytes) > (maxShardBytes ?? long.MaxValue))
+        {
+            shardBytes.Add(0);
+            offset = 0;
+        }
+        var entry = new WeightEntry(name, type, shape, shardBytes.Count - 1, offset, bytes, source);
+        shardBytes[^1] = checked(offset + bytes);
         entries.Add(entry);
         byName.Add(name, entry);
         return entry;

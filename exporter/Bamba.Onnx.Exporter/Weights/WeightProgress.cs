@@ -1,30 +1,34 @@
+using System.Collections.Immutable;
+using Bamba.Onnx.Contract;
+
 namespace Bamba.Onnx.Exporter.Weights;
 
 /// <summary>The steps of writing a weights file.</summary>
 public enum WeightStage
 {
+    /// <summary>What an earlier export finished is compared with its hashes.</summary>
+    Checking,
+
     /// <summary>Values are read, converted and written.</summary>
     Writing,
 
-    /// <summary>The file is read back for its hash and flushed to the disk.</summary>
+    /// <summary>A file is read back for its hash and flushed to the disk.</summary>
     Hashing,
 }
 
-/// <summary>How far the writing of a weights file is.</summary>
-/// <param name="Stage">The step.</param>
-/// <param name="BytesDone">Bytes of the file that the step is done with.</param>
+/// <summary>How far the writing of weights files is.</summary>
+/// <param name="Stage">The step; with several files the steps of each come in turn.</param>
+/// <param name="BytesDone">Bytes of all files that the step is done with.</param>
 /// <param name="BytesTotal">Bytes that it has to do.</param>
 public readonly record struct WeightProgress(WeightStage Stage, long BytesDone, long BytesTotal);
 
 /// <summary>What was written.</summary>
 /// <param name="SourceSha256">The checkpoint's hash, lower-case hexadecimal: see <see cref="WeightStreamer"/>.</param>
-/// <param name="FileBytes">The size of the file.</param>
-/// <param name="FileSha256">The file's hash, lower-case hexadecimal.</param>
+/// <param name="Files">The files, by names without their folder.</param>
 /// <param name="RelativeErrors">By quantized matrix, the root of its squared error over its squared values.</param>
 public sealed record WeightResult(
     string SourceSha256,
-    long FileBytes,
-    string FileSha256,
+    ImmutableArray<ManifestFile> Files,
     IReadOnlyDictionary<string, double> RelativeErrors
 );
 

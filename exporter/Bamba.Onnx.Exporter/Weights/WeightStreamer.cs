@@ -1,14 +1,10 @@
-using System.Collections.Concurrent;
-using System.Runtime.ExceptionServices;
-using System.Security.Cryptography;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Checkpoint;
-using Microsoft.Win32.SafeHandles;
 
 namespace Bamba.Onnx.Exporter.Weights;
 
 /// <summary>
-/// Writes the weights of a checkpoint into a file of external data, as a <see cref="WeightPlan"/> says, through buffers of
+/// Writes the weights of a checkpoint into files of external data, as a <see cref="WeightPlan"/> says, through buffers of
 /// fixed size: the memory it takes does not grow with the model.
 /// </summary>
 /// <remarks>
@@ -19,16 +15,19 @@ namespace Bamba.Onnx.Exporter.Weights;
 /// </remarks>
 public static class WeightStreamer
 {
-    /// <summary>Writes a weights file, and returns once its bytes are on the disk.</summary>
+    /// <summary>Writes weights files one after the other, and returns once their bytes are on the disk.</summary>
     /// <param name="checkpoint">Where values come from.</param>
     /// <param name="plan">What goes where.</param>
-    /// <param name="path">The file, which must not exist. After a failure or cancellation the caller deletes it; nothing holds it open.</param>
+    /// <param name="path">
+    /// The first file; <see cref="ModelFiles.Shard"/> names the others. They must not exist. After a failure or cancellation the
+    /// caller deletes them; nothing holds them open.
+    /// </param>
     /// <param name="progress">Told after every tile, from any thread, one call at a time.</param>
     /// <param name="cancellation">Looked at between tiles.</param>
     /// <exception cref="ArgumentException">The plan does not match the checkpoint: a tensor is missing, or its size, rank or type does not suit.</exception>
     /// <exception cref="BambaException">A value is too large for the type it is written as, or the checkpoint became unreadable.</exception>
-    /// <exception cref="IOException">The file exists or cannot be written, or the disk has no room for it.</exception>
-    /// <exception cref="UnauthorizedAccessException">The file may not be created.</exception>
+    /// <exception cref="IOException">A file exists or cannot be written, or the disk has no room for all of them.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file may not be created.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellation"/> was cancelled.</exception>
     public static WeightResult Write(
         CheckpointFolder checkpoint,
@@ -36,13 +35,21 @@ public static class WeightStreamer
         string path,
         IProgress<WeightProgress>? progress = null,
         CancellationToken cancellation = default
-    ) => Write(checkpoint, plan, path, StreamLimits.Default, progress, cancellation);
+    ) => Write(checkpoint, plan, path, StreamLimits.Default, null, progress, cancellation);
 
+    /// <param name="checkpoint">Where values come from.</param>
+    /// <param name="plan">What goes where.</param>
+    /// <param name="path">The first file.</param>
+    /// <param name="limits">Threads and buffers.</param>
+    /// <param name="record">Where to note each file that is finished, and what an earlier export noted; null for neither.</param>
+    /// <param name="progress">Told after every tile.</param>
+    /// <param name="cancellation">Looked at between tiles.</param>
     internal static WeightResult Write(
         CheckpointFolder checkpoint,
         WeightPlan plan,
         string path,
         StreamLimits limits,
+        ShardRecord? record = null,
         IProgress<WeightProgress>? progress = null,
         CancellationToken cancellation = default
     )
@@ -53,134 +60,79 @@ public static class WeightStreamer
         PlanCheck.RequireMatch(checkpoint, plan, limits);
         cancellation.ThrowIfCancellationRequested();
 
-        using SafeFileHandle file = PreallocatedFile.Create(path, FileMode.CreateNew, plan.FileBytes);
-        var digests = new SourceDigests(checkpoint);
-        var quantization = new QuantizationRun(plan.MeanSquares);
-        var written = new ProgressCounter(progress, WeightStage.Writing, plan.Entries.Sum(entry => entry.Bytes));
-        RunOnThreads(
-            limits.Threads,
-            Jobs(checkpoint, plan),
-            token => new EntryWriter(checkpoint, file, digests, quantization, written, limits.TileBytes, token),
-            cancellation
+        var run = new WeightRun(
+            checkpoint,
+            plan,
+            path,
+            record?.Folder ?? Path.GetDirectoryName(Path.GetFullPath(path))!,
+            limits,
+            progress
         );
-        var hashed = new ProgressCounter(progress, WeightStage.Hashing, plan.FileBytes);
-        string fileHash = HashWhileFlushing(file, plan.FileBytes, limits.TileBytes, hashed, cancellation);
-        return new WeightResult(digests.Combine(), plan.FileBytes, fileHash, quantization.RelativeErrors());
-    }
-
-    /// <summary>One job for each entry and for each tensor that no entry reads, the largest first so that threads end together.</summary>
-    private static IEnumerable<Action<EntryWriter>> Jobs(CheckpointFolder checkpoint, WeightPlan plan)
-    {
-        HashSet<string> read = [.. plan.Entries.SelectMany(entry => PlanCheck.TensorsOf(entry.Source))];
-        IEnumerable<(long Bytes, Action<EntryWriter> Run)> writes = plan.Entries.Select(entry =>
-            (entry.Bytes, (Action<EntryWriter>)(writer => writer.Write(entry)))
+        Dictionary<int, ManifestFile> finished = record?.Earlier is { } earlier
+            ? EarlierShards.Take(run, earlier, cancellation)
+            : [];
+        using ShardFiles files = ShardFiles.Create(path, plan, finished.Keys);
+        long toWrite = plan.Entries.Where(entry => files.Has(entry)).Sum(entry => entry.Bytes);
+        ProgressCounter written = run.Progress(WeightStage.Writing, toWrite);
+        ProgressCounter hashed = run.Progress(WeightStage.Hashing, files.Bytes);
+        ILookup<int, WeightJob> jobs = Jobs(run, files);
+        for (int shard = 0; shard < plan.ShardBytes.Count; shard++)
+        {
+            run.OnThreads(
+                jobs[shard].OrderByDescending(job => job.Bytes).Select(job => job.Run),
+                files,
+                written,
+                cancellation
+            );
+            if (files[shard] is { } file)
+            {
+                long bytes = plan.ShardBytes[shard];
+                string hash = run.HashWhileFlushing(file, bytes, hashed, cancellation);
+                finished.Add(shard, new ManifestFile(run.NameOf(shard), bytes, hash));
+                record?.Note(finished.Values, run);
+            }
+        }
+        return new WeightResult(
+            run.Digests.Combine(),
+            [.. finished.OrderBy(file => file.Key).Select(file => file.Value)],
+            run.Quantization.RelativeErrors()
         );
-        IEnumerable<(long Bytes, Action<EntryWriter> Run)> hashes = checkpoint
-            .Tensors.Values.Where(tensor => !read.Contains(tensor.Name))
-            .Select(tensor => (tensor.Bytes, (Action<EntryWriter>)(writer => writer.HashOnly(tensor))));
-        return writes.Concat(hashes).OrderByDescending(job => job.Bytes).Select(job => job.Run);
     }
 
-    private static void RunOnThreads(
-        int threads,
-        IEnumerable<Action<EntryWriter>> jobs,
-        Func<CancellationToken, EntryWriter> newWriter,
-        CancellationToken cancellation
-    )
+    /// <summary>
+    /// One job for each entry of the files, and one for each tensor that neither these read nor anyone has read, by the file that is
+    /// not whole before: the parts of a quantized matrix, which are made together, may lie in several.
+    /// </summary>
+    private static ILookup<int, WeightJob> Jobs(WeightRun run, ShardFiles files)
     {
-        var queue = new ConcurrentQueue<Action<EntryWriter>>(jobs);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        Task[] workers =
-        [
-            .. Enumerable
-                .Range(0, threads)
-                .Select(_ =>
-                    Task.Factory.StartNew(
-                        Work,
-                        CancellationToken.None,
-                        TaskCreationOptions.LongRunning,
-                        TaskScheduler.Default
-                    )
-                ),
-        ];
-        try
+        var writes = new List<WeightJob>();
+        var read = new HashSet<string>(run.Digests.Completed().Keys);
+        foreach (WeightEntry entry in run.Plan.Entries)
         {
-            Task.WaitAll(workers, CancellationToken.None);
-        }
-        catch (AggregateException e)
-        {
-            // Threads that stopped because another one failed say so too; the failure is what counts.
-            if (e.InnerExceptions.FirstOrDefault(inner => inner is not OperationCanceledException) is { } failure)
+            int? first = (
+                entry.Source is WeightSource.Quantized quantized ? quantized.Rows.ShardsWith(entry) : [entry.Shard]
+            )
+                .Where(shard => files[shard] is not null)
+                .Select(shard => (int?)shard)
+                .Min();
+            if (first is { } shard)
             {
-                ExceptionDispatchInfo.Throw(failure);
-            }
-            cancellation.ThrowIfCancellationRequested();
-            throw;
-        }
-
-        void Work()
-        {
-            try
-            {
-                using EntryWriter writer = newWriter(stop.Token);
-                while (queue.TryDequeue(out Action<EntryWriter>? job))
-                {
-                    job(writer);
-                }
-            }
-            catch
-            {
-                stop.Cancel();
-                throw;
+                writes.Add(new WeightJob(shard, entry.Bytes, writer => writer.Write(entry)));
+                read.UnionWith(PlanCheck.TensorsOf(entry.Source));
             }
         }
-    }
-
-    private static string HashWhileFlushing(
-        SafeFileHandle file,
-        long fileBytes,
-        int bufferBytes,
-        ProgressCounter progress,
-        CancellationToken cancellation
-    )
-    {
-        // A write error that the system met after it took the bytes comes out here and nowhere else.
-        Task flush = Task.Run(() => RandomAccess.FlushToDisk(file), CancellationToken.None);
-        try
-        {
-            return Hash(file, fileBytes, bufferBytes, progress, cancellation);
-        }
-        finally
-        {
-            flush.GetAwaiter().GetResult();
-        }
-    }
-
-    private static string Hash(
-        SafeFileHandle file,
-        long fileBytes,
-        int bufferBytes,
-        ProgressCounter progress,
-        CancellationToken cancellation
-    )
-    {
-        using var buffer = new NativeBuffer(bufferBytes);
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        for (long position = 0; position < fileBytes; )
-        {
-            cancellation.ThrowIfCancellationRequested();
-            int read = RandomAccess.Read(file, buffer.Span, position);
-            if (read == 0)
-            {
-                throw new IOException($"the file shrank to {position} of {fileBytes} bytes while it was read back");
-            }
-            hash.AppendData(buffer.Span[..read]);
-            position += read;
-            progress.Add(read);
-        }
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
+        IEnumerable<WeightJob> hashes = run
+            .Checkpoint.Tensors.Values.Where(tensor => !read.Contains(tensor.Name))
+            .Select(tensor => new WeightJob(0, tensor.Bytes, writer => writer.HashOnly(tensor)));
+        return writes.Concat(hashes).ToLookup(job => job.Shard);
     }
 }
+
+/// <summary>Something to write or to read.</summary>
+/// <param name="Shard">The first file that it writes to.</param>
+/// <param name="Bytes">How much it is.</param>
+/// <param name="Run">Does it.</param>
+internal readonly record struct WeightJob(int Shard, long Bytes, Action<EntryWriter> Run);
 
 /// <summary>What bounds the memory of a <see cref="WeightStreamer"/>: each thread has two buffers of one tile.</summary>
 /// <param name="Threads">Entries in work at once.</param>

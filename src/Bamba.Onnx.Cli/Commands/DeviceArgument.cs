@@ -50,4 +50,12 @@ internal static class DeviceArgument
 }
 
 /// <summary>What <c>--device</c> said.</summary>
-internal readonly record struct Device(ExecutionProvider Provider, int Id = 0);
+internal readonly record struct Device(ExecutionProvider Provider, int Id = 0)
+{
+    /// <summary>As the option takes it, which is how help shows a default.</summary>
+    public override string ToString()
+    {
+        string provider = Provider.ToString().ToLowerInvariant();
+        return Id == 0 ? provider : string.Create(CultureInfo.InvariantCulture, $"{provider}:{Id}");
+    }
+}

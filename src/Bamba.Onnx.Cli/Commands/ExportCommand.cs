@@ -49,6 +49,21 @@ internal static class ExportCommand
             Description = "Most tokens of a sequence; the model's max_position_embeddings by default.",
             HelpName = "TOKENS",
         };
+        var maxShardSize = new Option<long?>("--max-shard-size")
+        {
+            Description =
+                "Split the weights over files of at most this size, such as 4GB or 500MB; a tensor of more has one of its own. One file by default.",
+            HelpName = "SIZE",
+            CustomParser = argument =>
+            {
+                string size = argument.Tokens.Count == 1 ? argument.Tokens[0].Value : "";
+                if (!ByteSize.TryParse(size, out long bytes))
+                {
+                    argument.AddError($"--max-shard-size: expected a size such as 4GB, 500MB or 2GiB, found '{size}'");
+                }
+                return bytes;
+            },
+        };
         var qualityText = new Option<string?>("--quality-text")
         {
             Description =
@@ -67,9 +82,17 @@ internal static class ExportCommand
             logits,
             hiddenStates,
             contextLength,
+            maxShardSize,
         };
         quantization.AddTo(command);
         command.Add(qualityText);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(noWeights) && result.GetValue(qualityText) is not null)
+            {
+                result.AddError("--quality-text: expected an export with weights, found --no-weights");
+            }
+        });
         checkpoint.AddTo(command);
         output.CompleteFolders();
         command.SetAction(
@@ -90,8 +113,11 @@ internal static class ExportCommand
                     },
                     OutputHiddenStates = parsed.GetValue(hiddenStates),
                     ContextLength = parsed.GetValue(contextLength),
+                    MaxShardBytes = parsed.GetValue(maxShardSize),
                 };
                 string target = parsed.GetRequiredValue(output);
+                quantization.RequireCalibration(parsed);
+                TextFile.RequireReadable(parsed.GetValue(qualityText));
                 string source = await FolderOfAsync(console, checkpoint.Read(parsed), options, cancellationToken)
                     .ConfigureAwait(false);
                 options = options with { CalibrationTokens = quantization.ReadCalibration(parsed, source) };
@@ -100,6 +126,12 @@ internal static class ExportCommand
                 console.Error.WriteLine(
                     $"exported {manifest.Parameters:N0} parameters as {manifest.Options.Dtype.ShortName()}{Quantized(manifest)}, {manifest.Files.Sum(file => file.Bytes):N0} bytes"
                 );
+                foreach (ManifestFile file in LargerThanAsked(manifest, options))
+                {
+                    console.Error.WriteLine(
+                        $"{file.Name} has {file.Bytes:N0} bytes, more than --max-shard-size: a tensor is never split"
+                    );
+                }
                 if (parsed.GetValue(qualityText) is { } text)
                 {
                     await CheckQualityAsync(console, (source, target), text, cancellationToken).ConfigureAwait(false);
@@ -123,6 +155,9 @@ internal static class ExportCommand
         using var progress = new ExportProgressDisplay(console);
         return BambaExporter.Export(checkpoint, target, options, progress, cancellationToken);
     }
+
+    private static IEnumerable<ManifestFile> LargerThanAsked(ModelManifest manifest, ExportOptions options) =>
+        manifest.Files.Where(file => manifest.Layout.IsWeights(file.Name) && file.Bytes > options.MaxShardBytes);
 
     /// <summary>What to say of matrices with fewer bits.</summary>
     private static string Quantized(ModelManifest manifest)

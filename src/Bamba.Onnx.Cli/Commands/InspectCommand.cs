@@ -84,7 +84,11 @@ internal static class InspectCommand
             "caches",
             $"{it.Caches.StateBytesPerSequence:N0} bytes a sequence and {it.Caches.KeyValueBytesPerToken:N0} bytes a token"
         );
-        Row("weights", string.Join(", ", it.WeightBytes.Select(type => $"{type.Value:N0} bytes of {type.Key}")));
+        string files = it.WeightFiles > 1 ? $", in {it.WeightFiles} files" : "";
+        Row(
+            "weights",
+            string.Join(", ", it.WeightBytes.Select(type => $"{type.Value:N0} bytes of {type.Key}")) + files
+        );
         if (it.Quantization is { } quantization)
         {
             Row("quantized", quantization);

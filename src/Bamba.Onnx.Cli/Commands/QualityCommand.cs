@@ -76,6 +76,8 @@ internal sealed class QualityCommand
 
     private async Task RunAsync(CliConsole console, ParseResult parsed, CancellationToken cancellationToken)
     {
+        // Either model may have to be exported first.
+        TextFile.RequireReadable(parsed.GetRequiredValue(text));
         string folder = await model.ResolveAsync(console, parsed, cancellationToken).ConfigureAwait(false);
         string reference = await ModelSource
             .ResolveAsync(

@@ -36,12 +36,17 @@ internal sealed class QuantizationArguments
             "What stands for zero in a group: the middle code (none), a code of its own (integer), or a number as torchao has it (float).",
         DefaultValueFactory = _ => "none",
     }.AcceptOnlyFromAmong("none", "integer", "float");
+    private readonly Option<string?> scales = new Option<string?>("--scales")
+    {
+        Description =
+            "Element type of scales, and of float zero points: that of --dtype, or with --dtype f32 also f16, which saves half a bit a weight in groups of 32.",
+    }.AcceptOnlyFromAmong("f32", "f16");
     private readonly Option<string> method = new Option<string>("--method")
     {
         Description =
-            "Take scales from each group's extremes (nearest), search for those of least error (search), or of least error where --calibration's text makes inputs large (activation).",
+            "Take scales from each group's extremes (nearest), search for those of least error (search), or of least error where --calibration's text makes inputs large (activation); or take extremes with half-quadratic zero points (hqq).",
         DefaultValueFactory = _ => "search",
-    }.AcceptOnlyFromAmong("nearest", "search", "activation");
+    }.AcceptOnlyFromAmong("nearest", "search", "hqq", "activation");
     private readonly Option<string?> calibration = new("--calibration")
     {
         Description = "With --method activation: text such as the model will read, some pages of it.",
@@ -58,7 +63,8 @@ internal sealed class QuantizationArguments
     public void AddTo(Command command)
     {
         foreach (
-            Option option in (Option[])[weights, groupSize, zeroPoints, method, calibration, embedding, head, keep]
+            Option option in (Option[])
+                [weights, groupSize, zeroPoints, scales, method, calibration, embedding, head, keep]
         )
         {
             command.Add(option);
@@ -74,6 +80,10 @@ internal sealed class QuantizationArguments
         });
     }
 
+    /// <summary>Looks whether the text can be read, before anything else is done.</summary>
+    /// <exception cref="BambaException">There is no such file.</exception>
+    public void RequireCalibration(ParseResult parsed) => TextFile.RequireReadable(parsed.GetValue(calibration));
+
     /// <summary>The text to measure activations on, as windows of tokens; null where none is needed.</summary>
     /// <param name="parsed">What was given.</param>
     /// <param name="checkpoint">The checkpoint's folder, which has the tokenizer.</param>
@@ -84,7 +94,7 @@ internal sealed class QuantizationArguments
         {
             return null;
         }
-        int[] tokens = BambaTokenizer.Load(checkpoint).Encode(File.ReadAllText(path));
+        int[] tokens = BambaTokenizer.Load(checkpoint).Encode(TextFile.Read(path));
         int windows = Math.Min(tokens.Length / WindowTokens, MostWindows);
         return windows > 0
             ? [.. tokens.Chunk(WindowTokens).Take(windows)]
@@ -119,6 +129,7 @@ internal sealed class QuantizationArguments
                 Bits = bits == "int4" ? 4 : 8,
                 GroupSize = parsed.GetRequiredValue(groupSize),
                 ZeroPoints = Enum.Parse<ZeroPoints>(parsed.GetRequiredValue(zeroPoints), ignoreCase: true),
+                Scales = ElementTypes.TryParse(parsed.GetValue(scales) ?? "", out ElementType type) ? type : null,
                 Method = Enum.Parse<QuantizationMethod>(parsed.GetRequiredValue(method), ignoreCase: true),
             };
 

@@ -78,6 +78,14 @@ internal sealed partial record GraphInspection
     public static long BytesOf(TensorProto tensor) =>
         long.Parse(tensor.ExternalData.Single(entry => entry.Key == "length").Value, CultureInfo.InvariantCulture);
 
+    /// <summary>How many files the weights lie in.</summary>
+    public static int WeightFilesOf(IEnumerable<ModelProto> models) =>
+        models
+            .SelectMany(model => model.Graph.Initializer)
+            .Select(tensor => tensor.ExternalData.Single(entry => entry.Key == "location").Value)
+            .Distinct()
+            .Count();
+
     private static int MaxPerLayer(GraphProto graph) =>
         graph
             .Node.Select(node => LayerOfName().Match(node.Name + " " + node.Output[0]))

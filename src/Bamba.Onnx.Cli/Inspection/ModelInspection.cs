@@ -18,6 +18,7 @@ internal sealed record ModelInspection
     public required ModelShape Model { get; init; }
     public required CacheSizes Caches { get; init; }
     public required IReadOnlyDictionary<string, long> WeightBytes { get; init; }
+    public required int WeightFiles { get; init; }
 
     /// <summary>Matrices with fewer bits, in a line; null where there are none.</summary>
     public required string? Quantization { get; init; }
@@ -46,6 +47,7 @@ internal sealed record ModelInspection
             Model = ModelShape.Of(config, manifest.Options.ContextLength),
             Caches = CacheSizes.Of(GraphSignature.For(config, GraphProfile.Runtime, manifest.GraphOptions)),
             WeightBytes = GraphInspection.WeightBytesOf(graphs.Values),
+            WeightFiles = GraphInspection.WeightFilesOf(graphs.Values),
             Quantization = QuantizationSummary.Of(manifest),
             MinimumOnnxruntime = graphs.Values.Select(GraphInspection.MinimumOnnxRuntime).Max()!.ToString(),
             Scan = ScanImplementation.PathOf(ops),

@@ -37,7 +37,7 @@ internal sealed class QualityText
     /// <exception cref="BambaException">The models have different tokens for the text.</exception>
     public static QualityText Read(string file, string model, string reference, QualityLimits limits)
     {
-        string text = ReadFile(file);
+        string text = TextFile.Read(file);
         int[] tokens = TokensOf(text, reference);
         int[] others = TokensOf(text, model);
         if (!tokens.AsSpan().SequenceEqual(others))
@@ -71,16 +71,4 @@ internal sealed class QualityText
 
     private static int[] TokensOf(string text, string folder) =>
         BambaTokenizer.Load(folder).Encode(text, addSpecialTokens: false);
-
-    private static string ReadFile(string file)
-    {
-        try
-        {
-            return File.ReadAllText(file);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new BambaFormatException(file, "expected a text, found no such file", e);
-        }
-    }
 }

@@ -68,11 +68,17 @@ public sealed class OnnxRuntimeLayoutTests
     }
 
     [Theory]
-    [InlineData(4, ZeroPoints.None)]
-    [InlineData(4, ZeroPoints.Integer)]
-    [InlineData(8, ZeroPoints.None)]
-    [InlineData(8, ZeroPoints.Integer)]
-    public void GatherBlockQuantized_reads_the_values_that_Dequantize_tells(int bits, ZeroPoints zeroPoints)
+    [InlineData(4, ZeroPoints.None, ElementType.Float32)]
+    [InlineData(4, ZeroPoints.Integer, ElementType.Float32)]
+    [InlineData(8, ZeroPoints.None, ElementType.Float32)]
+    [InlineData(8, ZeroPoints.Integer, ElementType.Float32)]
+    [InlineData(4, ZeroPoints.None, ElementType.Float16)]
+    [InlineData(8, ZeroPoints.Integer, ElementType.Float16)]
+    public void GatherBlockQuantized_reads_the_values_that_Dequantize_tells(
+        int bits,
+        ZeroPoints zeroPoints,
+        ElementType scales
+    )
     {
         const int Columns = 96;
         WeightQuantization format = new()
@@ -81,10 +87,20 @@ public sealed class OnnxRuntimeLayoutTests
             GroupSize = 32,
             ZeroPoints = zeroPoints,
         };
-        var matrix = new QuantizedMatrix(format, RandomWeights.Of("heavy tails", Rows * Columns), Columns);
+        var matrix = new QuantizedMatrix(format, RandomWeights.Of("heavy tails", Rows * Columns), Columns, scales);
 
-        Assert.Equal(matrix.Values, Gather(format, matrix));
+        if (scales == ElementType.Float32)
+        {
+            Assert.Equal(matrix.Values, Gather<float>(format, matrix));
+        }
+        else
+        {
+            // Rows are of the scales' type.
+            Assert.Equal(matrix.Values.Select(value => (Half)value), Gather<Float16>(format, matrix).Select(ToHalf));
+        }
     }
+
+    private static Half ToHalf(Float16 value) => BitConverter.UInt16BitsToHalf(value.value);
 
     private static float[] Multiply(WeightQuantization format, QuantizedMatrix matrix, int columns)
     {
@@ -100,7 +116,7 @@ public sealed class OnnxRuntimeLayoutTests
             new("scales", Floats(matrix.Scales), [Rows, matrix.Groups]),
             .. ZeroPointsOf(format, matrix),
         ];
-        return Run(
+        return Run<float>(
             "MatMulNBits",
             operands,
             ("K", columns),
@@ -110,16 +126,18 @@ public sealed class OnnxRuntimeLayoutTests
         );
     }
 
-    private static float[] Gather(WeightQuantization format, QuantizedMatrix matrix)
+    /// <summary>All rows, of the scales' type.</summary>
+    private static T[] Gather<T>(WeightQuantization format, QuantizedMatrix matrix)
+        where T : unmanaged
     {
         Operand[] operands =
         [
             new("data", matrix.Codes, [Rows, matrix.Codes.Length / Rows]),
             new("indices", Enumerable.Range(0, Rows).Select(row => (long)row).ToArray(), [Rows], IsFed: true),
-            new("scales", Floats(matrix.Scales), [Rows, matrix.Groups]),
+            new("scales", MemoryMarshal.Cast<byte, T>(matrix.Scales).ToArray(), [Rows, matrix.Groups]),
             .. ZeroPointsOf(format, matrix),
         ];
-        return Run(
+        return Run<T>(
             "GatherBlockQuantized",
             operands,
             ("gather_axis", 0),
@@ -139,7 +157,8 @@ public sealed class OnnxRuntimeLayoutTests
 
     private static float[] Floats(byte[] bytes) => MemoryMarshal.Cast<byte, float>(bytes).ToArray();
 
-    private static float[] Run(string operation, Operand[] operands, params (string Name, int Value)[] attributes)
+    private static T[] Run<T>(string operation, Operand[] operands, params (string Name, int Value)[] attributes)
+        where T : unmanaged
     {
         var node = new NodeProto { OpType = operation, Domain = "com.microsoft" };
         node.Input.AddRange(operands.Select(operand => operand.Name));
@@ -148,7 +167,7 @@ public sealed class OnnxRuntimeLayoutTests
         ModelProto model = NodeModel.Of(
             [node],
             operands.Where(operand => operand.IsFed).Select(operand => operand.Info),
-            [TensorTypes.ValueInfo("y", TensorProto.Types.DataType.Float, ["rows", "columns"])]
+            [TensorTypes.ValueInfo("y", Operand.TypeOf(Array.Empty<T>()), ["rows", "columns"])]
         );
         model.Graph.Initializer.AddRange(
             operands.Where(operand => !operand.IsFed).Select(operand => operand.Initializer)
@@ -157,7 +176,7 @@ public sealed class OnnxRuntimeLayoutTests
         using IDisposableReadOnlyCollection<DisposableNamedOnnxValue> results = session.Run([
             .. operands.Where(operand => operand.IsFed).Select(operand => operand.Value),
         ]);
-        return [.. results[0].AsEnumerable<float>()];
+        return [.. results[0].AsEnumerable<T>()];
     }
 
     /// <summary>What a call feeds, or what is in the model, where ONNX Runtime packs it for its kernels.</summary>
@@ -174,9 +193,12 @@ public sealed class OnnxRuntimeLayoutTests
         {
             get
             {
-                ReadOnlySpan<byte> bytes = Data is float[] floats
-                    ? MemoryMarshal.AsBytes(floats.AsSpan())
-                    : (byte[])Data;
+                ReadOnlySpan<byte> bytes = Data switch
+                {
+                    float[] floats => MemoryMarshal.AsBytes(floats.AsSpan()),
+                    Float16[] halves => MemoryMarshal.AsBytes(halves.AsSpan()),
+                    _ => (byte[])Data,
+                };
                 var tensor = new TensorProto
                 {
                     Name = Name,
@@ -188,10 +210,13 @@ public sealed class OnnxRuntimeLayoutTests
             }
         }
 
-        private TensorProto.Types.DataType Type =>
-            Data switch
+        private TensorProto.Types.DataType Type => TypeOf(Data);
+
+        public static TensorProto.Types.DataType TypeOf(Array data) =>
+            data switch
             {
                 float[] => TensorProto.Types.DataType.Float,
+                Float16[] => TensorProto.Types.DataType.Float16,
                 byte[] => TensorProto.Types.DataType.Uint8,
                 _ => TensorProto.Types.DataType.Int64,
             };

@@ -14,7 +14,7 @@ internal sealed class QuantizedMatrix
         float[]? channelWeights = null
     )
     {
-        var quantizer = new RowQuantizer(format, scaleType, columns);
+        var quantizer = new RowQuantizer(format, scaleType, columns, channelWeights);
         Rows = values.Length / columns;
         Groups = quantizer.Groups;
         Codes = new byte[Rows * quantizer.CodeBytes];
@@ -26,13 +26,7 @@ internal sealed class QuantizedMatrix
             Span<byte> codes = Codes.AsSpan(row * quantizer.CodeBytes, quantizer.CodeBytes);
             Span<byte> scales = Scales.AsSpan(row * quantizer.ScaleBytes, quantizer.ScaleBytes);
             Span<byte> zeroPoints = ZeroPoints.AsSpan(row * quantizer.ZeroPointBytes, quantizer.ZeroPointBytes);
-            Error += quantizer.Quantize(
-                values.AsSpan(row * columns, columns),
-                channelWeights,
-                codes,
-                scales,
-                zeroPoints
-            );
+            Error += quantizer.Quantize(values.AsSpan(row * columns, columns), codes, scales, zeroPoints);
             quantizer.Dequantize(codes, scales, zeroPoints, Values.AsSpan(row * columns, columns));
         }
     }

@@ -71,6 +71,7 @@ internal sealed class StreamFixture : IDisposable
             plan,
             OutputPath,
             smallTiles ? SmallTiles : StreamLimits.Default,
+            record: null,
             progress,
             TestContext.Current.CancellationToken
         );

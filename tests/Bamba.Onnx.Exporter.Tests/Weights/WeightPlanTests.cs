@@ -24,6 +24,23 @@ public sealed class WeightPlanTests
     }
 
     [Fact]
+    public void Entries_go_on_in_another_file_before_one_gets_too_large()
+    {
+        var plan = new WeightPlan(maxShardBytes: 8200);
+        (string, long)[] sizes = [("a", 4096), ("b", 4096), ("c", 8), ("d", 8), ("large", 9000), ("e", 8200), ("f", 0)];
+        foreach ((string name, long size) in sizes)
+        {
+            plan.Add(name, ElementType.UInt8, [size], WeightSource.CopyOf(name));
+        }
+        Assert.Equal(
+            [("a", 0, 0), ("b", 0, 4096), ("c", 0, 8192), ("d", 1, 0), ("large", 2, 0), ("e", 3, 0), ("f", 4, 0)],
+            plan.Entries.Select(entry => (entry.Name, entry.Shard, entry.Offset))
+        );
+        Assert.Equal([8200, 8, 9000, 8200, 0], plan.ShardBytes);
+        Assert.Equal(8200 + 8 + 9000 + 8200, plan.FileBytes);
+    }
+
+    [Fact]
     public void Offsets_of_a_large_model_do_not_wrap()
     {
         var plan = new WeightPlan();

@@ -16,7 +16,7 @@ public sealed class WeightStreamerFailureTests : IDisposable
     public void Cancellation_stops_between_tiles_and_leaves_no_open_handle()
     {
         WeightPlan plan = MatrixPlan(ElementType.Float16);
-        foreach (WeightStage stage in Enum.GetValues<WeightStage>())
+        foreach (WeightStage stage in (WeightStage[])[WeightStage.Writing, WeightStage.Hashing])
         {
             using var cancellation = new CancellationTokenSource();
             var tiles = new List<WeightProgress>();
@@ -294,6 +294,7 @@ public sealed class WeightStreamerFailureTests : IDisposable
             plan,
             fixture.OutputPath,
             StreamFixture.SmallTiles,
+            record: null,
             progress,
             cancellation
         );
