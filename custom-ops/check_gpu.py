@@ -58,8 +58,22 @@ BENCHMARKS = {
         ],
     ),
     "bf16": (["--dtype", "bf16"], [["-p", "2048", "-n", "128", "-b", "1", "-r", "3"]]),
-    "int4-g128": ([*INT4, "128"], [["-p", "512,8192", "-n", "128", "-b", "1", "-r", "5"]]),
+    "int4-g128": (
+        [*INT4, "128"],
+        [
+            ["-p", "512,8192", "-n", "128", "-b", "1", "-r", "5"],
+            ["-p", "0", "-n", "64", "-b", "8,16,64", "-r", "3"],
+        ],
+    ),
     "int4-g32": ([*INT4, "32"], [["-p", "2048", "-n", "128", "-b", "1", "-r", "5"]]),
+}
+
+
+# The same for the models with weights of few bits that the library's tests run (CudaMachine.cs).
+QUANTIZED = {
+    "int4-g128": [*INT4, "128"],
+    "int4-g32": [*INT4, "32", "--zero-points", "integer"],
+    "int8-g64": ["--dtype", "bf16", "--weights", "int8", "--group-size", "64"],
 }
 
 
@@ -97,6 +111,8 @@ def prepare(folder, package):
     export = [folder / "command" / "bamba-onnx", "export"]
     for checkpoint, dtype, name in models():
         command(*export, checkpoint, "-o", folder / "models" / name, "--dtype", dtype)
+    for name, options in QUANTIZED.items():
+        command(*export, SHAKESPEARE, "-o", folder / "models" / f"{SHAKESPEARE.name}-{name}", *options)
     for weights, (options, _) in BENCHMARKS.items():
         target = folder / "models" / f"bamba-9b-{weights}"
         command(*export, BAMBA_9B, "-o", target, *options, "--no-weights", "--context-length", str(CONTEXT))

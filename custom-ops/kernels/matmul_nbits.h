@@ -24,10 +24,10 @@ struct MatMulNBitsShape {
   int64_t block_size = 0;  // elements of a group: 32, 64 or 128
 
   // Groups of a row of W, the last of which may be short.
-  int64_t groups() const { return (depth + block_size - 1) / block_size; }
+  constexpr int64_t groups() const { return (depth + block_size - 1) / block_size; }
   // Bytes of a row's codes, and of its packed zero points.
-  int64_t code_bytes() const { return groups() * block_size * bits / 8; }
-  int64_t zero_point_bytes() const { return (groups() * bits + 7) / 8; }
+  constexpr int64_t code_bytes() const { return groups() * block_size * bits / 8; }
+  constexpr int64_t zero_point_bytes() const { return (groups() * bits + 7) / 8; }
 };
 
 // All are dense and row-major; y does not overlap the others.

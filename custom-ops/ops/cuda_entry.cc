@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "cuda/mamba2_chunk_scan_cuda.h"
+#include "cuda/matmul_nbits_cuda.h"
 #include "cuda/swiglu_cuda.h"
 #include "export.h"
 
@@ -56,15 +57,39 @@ const char* Scan(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* w
       cuda::Mamba2ChunkScan(shape, tensors, workspace, device, static_cast<cudaStream_t>(stream)));
 }
 
-const char* SwiGlu(const SwiGluShape& shape, const SwiGluTensors& tensors, void* stream) {
-  return Problem(cuda::SwiGlu(shape, tensors, static_cast<cudaStream_t>(stream)));
+const char* SwiGlu(const SwiGluShape& shape, const SwiGluTensors& tensors, int ordinal,
+                   void* stream) {
+  cuda::Device device;
+  if (const char* problem = Read(ordinal, device)) {
+    return problem;
+  }
+  return Problem(cuda::SwiGlu(shape, tensors, device, static_cast<cudaStream_t>(stream)));
+}
+
+const char* MultiplyFewRows(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors,
+                            bool constant_weights, int ordinal, void* stream) {
+  cuda::Device device;
+  if (const char* problem = Read(ordinal, device)) {
+    return problem;
+  }
+  return Problem(cuda::MultiplyFewRows(shape, tensors, constant_weights, device,
+                                       static_cast<cudaStream_t>(stream)));
+}
+
+const char* DequantizeWeights(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors,
+                              void* weights, void* stream) {
+  return Problem(
+      cuda::DequantizeWeights(shape, tensors, weights, static_cast<cudaStream_t>(stream)));
 }
 
 }  // namespace
 }  // namespace bamba::ops
 
-extern "C" BAMBA_EXPORT const bamba::ops::CudaKernels* BambaCudaKernels_2() {
-  static const bamba::ops::CudaKernels kernels = {bamba::ops::ScanWorkspaceBytes, bamba::ops::Scan,
-                                                  bamba::ops::SwiGlu};
+extern "C" BAMBA_EXPORT const bamba::ops::CudaKernels* BambaCudaKernels_3() {
+  using namespace bamba;
+  static const ops::CudaKernels kernels = {
+      ops::ScanWorkspaceBytes, ops::Scan, ops::SwiGlu, cuda::HasFewRows, ops::MultiplyFewRows,
+      ops::DequantizeWeights,
+  };
   return &kernels;
 }

@@ -7,6 +7,7 @@
 #include <cstddef>
 
 #include "mamba2_chunk_scan.h"
+#include "matmul_nbits.h"
 #include "swiglu.h"
 
 namespace bamba::ops {
@@ -19,14 +20,24 @@ struct CudaKernels {
   // Queues Mamba2ChunkScan; the current device is `device`.
   const char* (*scan)(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* workspace,
                       int device, void* stream);
-  // Queues SwiGLU.
-  const char* (*swiglu)(const SwiGluShape& shape, const SwiGluTensors& tensors, void* stream);
+  // Queues SwiGLU, likewise.
+  const char* (*swiglu)(const SwiGluShape& shape, const SwiGluTensors& tensors, int device,
+                        void* stream);
+  // Whether a call of MatMulNBits has few enough rows for multiply_few_rows.
+  bool (*has_few_rows)(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors);
+  // Queues such a call, likewise. Constant weights are read before work that is queued is done.
+  const char* (*multiply_few_rows)(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors,
+                                   bool constant_weights, int device, void* stream);
+  // Queues the writing of W to weights, T [columns, depth].
+  const char* (*dequantize_weights)(const MatMulNBitsShape& shape,
+                                    const MatMulNBitsTensors& tensors, void* weights, void* stream);
 };
 
 // The function that the library exports; its name changes when anything here, in
-// mamba2_chunk_scan.h or in swiglu.h does, so that libraries of two versions don't meet.
+// mamba2_chunk_scan.h, matmul_nbits.h or swiglu.h does, so that libraries of two versions don't
+// meet.
 using CudaEntry = const CudaKernels* (*)();
-constexpr char kCudaEntry[] = "BambaCudaKernels_2";
+constexpr char kCudaEntry[] = "BambaCudaKernels_3";
 
 }  // namespace bamba::ops
 

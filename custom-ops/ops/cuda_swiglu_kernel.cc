@@ -1,9 +1,7 @@
 #include "cuda_swiglu_kernel.h"
 
-#include <stdexcept>
-#include <string>
-
 #include "cuda_library.h"
+#include "cuda_resources.h"
 #include "swiglu_op.h"
 
 namespace bamba::ops {
@@ -14,10 +12,9 @@ OrtStatusPtr CudaSwiGluKernel::ComputeV2(OrtKernelContext* ort_context) const {
   return Guard([&] {
     const Ort::KernelContext context(ort_context);
     const SwiGluCall call(context, type_);
-    if (const char* problem =
-            cuda_.swiglu(call.shape, call.tensors, context.GetGPUComputeStream())) {
-      throw std::runtime_error(std::string("SwiGLU: CUDA: ") + problem);
-    }
+    const int device = context.GetInput(0).GetTensorMemoryInfo().GetDeviceId();
+    RequireCuda("SwiGLU",
+                cuda_.swiglu(call.shape, call.tensors, device, context.GetGPUComputeStream()));
   });
 }
 

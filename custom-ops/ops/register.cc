@@ -1,8 +1,12 @@
 // What ONNX Runtime calls when it loads the library.
 
+#include <stdexcept>
+#include <string>
+
 #include "cpu_matmul_nbits_kernel.h"
 #include "cpu_scan_kernel.h"
 #include "cpu_swiglu_kernel.h"
+#include "cuda_matmul_nbits_kernel.h"
 #include "cuda_scan_kernel.h"
 #include "cuda_swiglu_kernel.h"
 #include "export.h"
@@ -31,10 +35,25 @@ void Add(Ort::CustomOpDomain& domain) {
   }
 }
 
-// The domain for sessions with any provider, or for those that run on the processor alone. The
-// first lacks what has no kernel on every provider: ONNX Runtime would take such a node to the
-// processor, though the function in the model file runs where the other nodes do.
-template <bool kCpuOnly>
+// The one provider that a session's nodes run on, where its configuration says so, which its
+// options don't otherwise tell.
+enum class Provider { kUnknown, kCpu, kCuda };
+
+Provider ProviderOf(Ort::ConstSessionOptions options) {
+  const std::string name = options.GetConfigEntryOrDefault("bamba.provider", "");
+  if (name.empty()) {
+    return Provider::kUnknown;
+  }
+  if (name == "cpu" || name == "cuda") {
+    return name == "cpu" ? Provider::kCpu : Provider::kCuda;
+  }
+  throw std::invalid_argument("bamba.provider: expected cpu or cuda, found " + name);
+}
+
+// The domain for sessions of a provider. Those of an unknown one don't get what has no kernel on
+// every provider: ONNX Runtime would take such a node to one that has it, though the function in
+// the model file runs where the other nodes do.
+template <Provider kProvider>
 Ort::CustomOpDomain& Domain() {
   static Ort::CustomOpDomain* const domain = [] {
     auto* made = new Ort::CustomOpDomain("bamba");
@@ -42,19 +61,25 @@ Ort::CustomOpDomain& Domain() {
     Add<ScanOp<CudaScanKernel>>(*made);
     Add<SwiGluOp<CpuSwiGluKernel>>(*made);
     Add<SwiGluOp<CudaSwiGluKernel>>(*made);
-    if constexpr (kCpuOnly) {
+    if constexpr (kProvider == Provider::kCpu) {
       Add<MatMulNBitsOp<CpuMatMulNBitsKernel>>(*made);
+    } else if constexpr (kProvider == Provider::kCuda) {
+      Add<MatMulNBitsOp<CudaMatMulNBitsKernel>>(*made);
     }
     return made;
   }();
   return *domain;
 }
 
-// Whether the session's configuration says that it runs on the processor alone, which its options
-// don't otherwise tell.
-bool IsCpuOnly(Ort::ConstSessionOptions options) {
-  constexpr char kEntry[] = "bamba.cpu_only";
-  return options.GetConfigEntryOrDefault(kEntry, "0") == "1";
+Ort::CustomOpDomain& DomainFor(Provider provider) {
+  switch (provider) {
+    case Provider::kCpu:
+      return Domain<Provider::kCpu>();
+    case Provider::kCuda:
+      return Domain<Provider::kCuda>();
+    default:
+      return Domain<Provider::kUnknown>();
+  }
 }
 
 }  // namespace
@@ -70,6 +95,6 @@ extern "C" BAMBA_EXPORT OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
   Ort::InitApi(api);
   return bamba::ops::Guard([&] {
     Ort::UnownedSessionOptions session(options);
-    session.Add(IsCpuOnly(Ort::ConstSessionOptions(options)) ? Domain<true>() : Domain<false>());
+    session.Add(DomainFor(ProviderOf(Ort::ConstSessionOptions(options))));
   });
 }

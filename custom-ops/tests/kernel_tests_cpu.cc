@@ -91,7 +91,7 @@ int main() {
         [&](const auto& shape, const auto& tensors) {
           bamba::tests::MatMulNBits(shape, tensors, pool, isa);
         },
-        tally);
+        bamba::tests::Rounding::kActivations, tally);
     if (isa == bamba::cpu::BestIsa()) {
       bamba::tests::RunLarge(name, implementation, tally);
     }

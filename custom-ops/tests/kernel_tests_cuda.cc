@@ -10,11 +10,15 @@
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
+#include <vector>
 
 #include "cuda/mamba2_chunk_scan_cuda.h"
+#include "cuda/matmul_nbits_cuda.h"
 #include "cuda/swiglu_cuda.h"
 #include "device_step.h"
 #include "device_tensors.h"
+#include "elements.h"
+#include "matmul_nbits_cases.h"
 #include "sampling_cases.h"
 #include "suite.h"
 #include "swiglu_cases.h"
@@ -42,7 +46,8 @@ class CudaImplementation : public Implementation {
 };
 
 // Runs SwiGLU on copies in device memory.
-void SwiGluOnDevice(const SwiGluShape& shape, const SwiGluTensors& tensors) {
+void SwiGluOnDevice(const cuda::Device& device, const SwiGluShape& shape,
+                    const SwiGluTensors& tensors) {
   const size_t bytes =
       static_cast<size_t>(shape.rows * shape.width * ElementBytes(shape.data_type));
   const auto offset = [](const void* host) { return reinterpret_cast<uintptr_t>(host) % 16; };
@@ -51,8 +56,66 @@ void SwiGluOnDevice(const SwiGluShape& shape, const SwiGluTensors& tensors) {
   char* device_x = static_cast<char*>(x.data()) + offset(tensors.x);
   char* device_y = static_cast<char*>(y.data()) + offset(tensors.y);
   RequireCuda(cudaMemcpy(device_x, tensors.x, 2 * bytes, cudaMemcpyHostToDevice), "x");
-  RequireCuda(cuda::SwiGlu(shape, {device_x, device_y}, /*stream=*/nullptr), "SwiGLU");
+  RequireCuda(cuda::SwiGlu(shape, {device_x, device_y}, device, /*stream=*/nullptr), "SwiGLU");
   RequireCuda(cudaMemcpy(tensors.y, device_y, bytes, cudaMemcpyDeviceToHost), "SwiGLU");
+}
+
+// A copy of a tensor in device memory, or nothing of nothing.
+DeviceBuffer ToDevice(const void* host, int64_t bytes) {
+  DeviceBuffer copy(host == nullptr ? 0 : static_cast<size_t>(bytes));
+  if (copy.bytes() > 0) {
+    RequireCuda(cudaMemcpy(copy.data(), host, copy.bytes(), cudaMemcpyHostToDevice), "copy");
+  }
+  return copy;
+}
+
+// y = x W^T of a W that lies here as T.
+void Multiply(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors,
+              const std::vector<char>& weights) {
+  for (int64_t row = 0; row < shape.rows; ++row) {
+    for (int64_t column = 0; column < shape.columns; ++column) {
+      double sum = 0;
+      for (int64_t k = 0; k < shape.depth; ++k) {
+        sum += static_cast<double>(ElementAt(static_cast<const char*>(tensors.x), shape.data_type,
+                                             row * shape.depth + k)) *
+               ElementAt(weights.data(), shape.data_type, column * shape.depth + k);
+      }
+      StoreElement(static_cast<char*>(tensors.y), shape.data_type, row * shape.columns + column,
+                   static_cast<float>(sum));
+    }
+  }
+}
+
+// Runs MatMulNBits on copies in device memory: whole where rows are few, else as far as kernels go,
+// which is W.
+void MatMulNBitsOnDevice(const cuda::Device& device, const MatMulNBitsShape& shape,
+                         const MatMulNBitsTensors& tensors) {
+  const int64_t element = ElementBytes(shape.data_type);
+  const int64_t numbers = shape.columns * shape.groups() * ElementBytes(shape.scale_type);
+  const DeviceBuffer x = ToDevice(tensors.x, shape.rows * shape.depth * element);
+  const DeviceBuffer codes = ToDevice(tensors.codes, shape.columns * shape.code_bytes());
+  const DeviceBuffer scales = ToDevice(tensors.scales, numbers);
+  const DeviceBuffer zero_points =
+      ToDevice(tensors.zero_points, shape.zero_points == ZeroPoints::kPacked
+                                        ? shape.columns * shape.zero_point_bytes()
+                                        : numbers);
+  const DeviceBuffer y(static_cast<size_t>(shape.rows * shape.columns * element));
+  const MatMulNBitsTensors on_device = {x.data(), static_cast<const uint8_t*>(codes.data()),
+                                        scales.data(), zero_points.data(), y.data()};
+  if (cuda::HasFewRows(shape, on_device)) {
+    RequireCuda(cuda::MultiplyFewRows(shape, on_device, /*constant_weights=*/true, device,
+                                      /*stream=*/nullptr),
+                "MatMulNBits");
+    RequireCuda(cudaMemcpy(tensors.y, y.data(), y.bytes(), cudaMemcpyDeviceToHost), "MatMulNBits");
+    return;
+  }
+  std::vector<char> weights(static_cast<size_t>(shape.columns * shape.depth * element));
+  const DeviceBuffer written(weights.size());
+  RequireCuda(cuda::DequantizeWeights(shape, on_device, written.data(), /*stream=*/nullptr),
+              "MatMulNBits");
+  RequireCuda(cudaMemcpy(weights.data(), written.data(), weights.size(), cudaMemcpyDeviceToHost),
+              "MatMulNBits");
+  Multiply(shape, tensors, weights);
 }
 
 }  // namespace
@@ -70,7 +133,18 @@ int main(int count, char** arguments) {
   if (count == 1) {
     tests::RunLarge("CUDA", best, tally);
   }
-  tests::RunSwiGlu("CUDA", tests::SwiGluOnDevice, /*large=*/count == 1, tally);
+  tests::RunSwiGlu(
+      "CUDA",
+      [&](const auto& shape, const auto& tensors) {
+        tests::SwiGluOnDevice(device, shape, tensors);
+      },
+      /*large=*/count == 1, tally);
+  tests::RunMatMulNBits(
+      "CUDA",
+      [&](const auto& shape, const auto& tensors) {
+        tests::MatMulNBitsOnDevice(device, shape, tensors);
+      },
+      tests::Rounding::kWeights, tally);
   tests::RunSampling("CUDA", tests::SampleOnDevice,
                      count == 1 ? std::numeric_limits<int32_t>::max() : 4097, count == 1 ? 60 : 1,
                      tally);

@@ -12,10 +12,12 @@
 #include <limits>
 #include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "cases.h"
 #include "cuda/mamba2_chunk_scan_cuda.h"
+#include "cuda/matmul_nbits_cuda.h"
 #include "cuda/swiglu_cuda.h"
 #include "device_tensors.h"
 #include "elements.h"
@@ -89,14 +91,16 @@ double Measure(int layers, int replays, Queue queue) {
   return times[times.size() / 2];
 }
 
-void Print(const char* name, DataType type, const Timing& timing, int replays, double median) {
+// Prints an object of the array; more is what else there is to say, with a comma before it.
+void Print(const char* name, DataType type, const Timing& timing, int replays, double median,
+           const std::string& more = "") {
   static const char* separator = "[";
   std::printf(
       "%s\n  { \"operator\": \"%s\", \"type\": \"%s\", \"batch\": %lld, \"tokens\": %lld, "
       "\"layers\": "
-      "%d, \"replays\": %d, \"median_ms\": %.4f }",
+      "%d, \"replays\": %d, \"median_ms\": %.4f%s }",
       separator, name, NameOf(type), static_cast<long long>(timing.batch),
-      static_cast<long long>(timing.length), timing.layers, replays, median);
+      static_cast<long long>(timing.length), timing.layers, replays, median, more.c_str());
   std::fflush(stdout);
   separator = ",";
 }
@@ -115,7 +119,7 @@ void TimeScan(const Timing& timing, DataType type, const cuda::Device& device, i
   Print("Mamba2ChunkScan", type, timing, replays, median);
 }
 
-void TimeSwiGlu(const Timing& timing, DataType type, int replays) {
+void TimeSwiGlu(const Timing& timing, DataType type, const cuda::Device& device, int replays) {
   const SwiGluShape shape = {type, timing.batch * timing.length, /*width=*/14336};
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
@@ -135,9 +139,82 @@ void TimeSwiGlu(const Timing& timing, DataType type, int replays) {
     RequireCuda(cudaMemcpy(inputs.back().data(), x.data(), x.size(), cudaMemcpyHostToDevice), "x");
   }
   const double median = Measure(timing.layers, replays, [&](int layer, cudaStream_t stream) {
-    return cuda::SwiGlu(shape, {inputs[layer].data(), outputs[layer].data()}, stream);
+    return cuda::SwiGlu(shape, {inputs[layer].data(), outputs[layer].data()}, device, stream);
   });
   Print("SwiGLU", type, timing, replays, median);
+}
+
+// A product of a Bamba-9B layer with quantized weights, which are random and never zero.
+void TimeMatMulNBits(int64_t rows, int64_t columns, int64_t depth, int64_t bits, int64_t block_size,
+                     DataType type, const cuda::Device& device, int replays) {
+  MatMulNBitsShape shape;
+  shape.data_type = type;
+  shape.scale_type = type;
+  shape.rows = rows;
+  shape.columns = columns;
+  shape.depth = depth;
+  shape.bits = bits;
+  shape.block_size = block_size;
+  // More in rotation than the second cache holds.
+  constexpr int64_t kRotated = int64_t{256} << 20;
+  const int64_t code_bytes = columns * shape.code_bytes();
+  const int layers = static_cast<int>(std::max<int64_t>(2, kRotated / code_bytes));
+  const int64_t numbers = columns * shape.groups();
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  std::vector<char> x(rows * depth * ElementBytes(type));
+  for (int64_t i = 0; i < rows * depth; ++i) {
+    StoreElement(x.data(), type, i, normal(random));
+  }
+  std::vector<char> scales(numbers * ElementBytes(type));
+  for (int64_t i = 0; i < numbers; ++i) {
+    StoreElement(scales.data(), type, i, 0.01f);
+  }
+  std::vector<uint32_t> codes(code_bytes / sizeof(uint32_t));
+  for (uint32_t& word : codes) {
+    word = random();
+  }
+  const DeviceBuffer device_x(x.size());
+  const DeviceBuffer y(rows * columns * ElementBytes(type));
+  RequireCuda(cudaMemcpy(device_x.data(), x.data(), x.size(), cudaMemcpyHostToDevice), "x");
+  std::vector<DeviceBuffer> layer_codes;
+  std::vector<DeviceBuffer> layer_scales;
+  for (int i = 0; i < layers; ++i) {
+    layer_codes.emplace_back(code_bytes);
+    layer_scales.emplace_back(scales.size());
+    RequireCuda(
+        cudaMemcpy(layer_codes.back().data(), codes.data(), code_bytes, cudaMemcpyHostToDevice),
+        "codes");
+    RequireCuda(cudaMemcpy(layer_scales.back().data(), scales.data(), scales.size(),
+                           cudaMemcpyHostToDevice),
+                "scales");
+  }
+  const double median = Measure(layers, replays, [&](int layer, cudaStream_t stream) {
+    const MatMulNBitsTensors tensors = {device_x.data(),
+                                        static_cast<const uint8_t*>(layer_codes[layer].data()),
+                                        layer_scales[layer].data(), nullptr, y.data()};
+    return cuda::MultiplyFewRows(shape, tensors, /*constant_weights=*/true, device, stream);
+  });
+  const double bytes = static_cast<double>(code_bytes) + static_cast<double>(scales.size());
+  Print("MatMulNBits", type, {rows, 1, layers}, replays, median,
+        ", \"bits\": " + std::to_string(bits) + ", \"block_size\": " + std::to_string(block_size) +
+            ", \"N\": " + std::to_string(columns) + ", \"K\": " + std::to_string(depth) +
+            ", \"weight_bytes_per_second\": " +
+            std::to_string(static_cast<int64_t>(bytes / median * 1000)));
+}
+
+void TimeProducts(const cuda::Device& device, int replays) {
+  // in_proj, out_proj, qkv, gate and up, down, head.
+  constexpr int64_t kSizes[][2] = {{16768, 4096}, {4096, 8192},  {6144, 4096},
+                                   {28672, 4096}, {4096, 14336}, {128256, 4096}};
+  for (const auto& [columns, depth] : kSizes) {
+    for (int64_t rows : {1, 8, 16, 64}) {
+      TimeMatMulNBits(rows, columns, depth, 4, 128, DataType::kFloat16, device, replays);
+    }
+    TimeMatMulNBits(1, columns, depth, 4, 32, DataType::kFloat16, device, replays);
+    TimeMatMulNBits(1, columns, depth, 8, 128, DataType::kFloat16, device, replays);
+    TimeMatMulNBits(1, columns, depth, 4, 128, DataType::kBFloat16, device, replays);
+  }
 }
 
 }  // namespace
@@ -162,9 +239,10 @@ int main(int count, char** arguments) {
   for (const Timing& timing :
        {Timing{1, 1, 32}, Timing{64, 1, 32}, Timing{1, 512, 8}, Timing{1, 8192, 3}}) {
     for (DataType type : kTypes) {
-      tests::TimeSwiGlu(timing, type, replays);
+      tests::TimeSwiGlu(timing, type, device, replays);
     }
   }
+  tests::TimeProducts(device, replays);
   std::printf("\n]\n");
   return 0;
 }

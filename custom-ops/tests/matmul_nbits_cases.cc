@@ -113,6 +113,17 @@ std::vector<Row> AllRows() {
     for (int64_t count : {2, 3, 12}) {
       add(bits, block_size, zero_points, {count, 35, 160}, Activations::kNotFinite,
           DataType::kFloat32, DataType::kFloat16);
+      add(bits, block_size, zero_points, {count, 35, 160}, Activations::kNotFinite,
+          DataType::kFloat16, DataType::kFloat16);
+    }
+    // What a device multiplies in tiles, whole and not, and what its threads take in turns.
+    for (DataType type : {DataType::kFloat16, DataType::kBFloat16}) {
+      for (const Size& size :
+           {Size{1, 16, 8}, Size{1, 52, 5000}, Size{3, 20, 4096}, Size{8, 4, 224},
+            Size{9, 72, 1064}, Size{16, 36, 136}, Size{17, 4, 520}, Size{33, 20, 264},
+            Size{64, 16, 2048}, Size{65, 16, 128}, Size{2, 18, 256}, Size{4, 16, 14336}}) {
+        add(bits, block_size, zero_points, size, Activations::kNormal, type, type);
+      }
     }
   });
   // Any number of rows, as many as take more than one turn over a panel, and none.
@@ -127,6 +138,11 @@ std::vector<Row> AllRows() {
         DataType::kBFloat16);
   }
   return rows;
+}
+
+// The most that two roundings to T change of a weight, to its magnitude.
+double WeightPlace(DataType type) {
+  return type == DataType::kFloat32 ? 0x1p-23 : type == DataType::kFloat16 ? 0x1p-10 : 0x1p-8;
 }
 
 // The tensors of a call.
@@ -170,11 +186,13 @@ class Call {
     return true;
   }
 
-  // How far y may be from the twin's: what rounding activations makes of it, the most of float32's
-  // own rounding, and a place of T.
-  double Tolerance(int64_t row, int64_t column, Activations activations, double y) {
+  // How far y may be from the twin's: what rounding activations or weights makes of it, the most of
+  // float32's own rounding, and a place of T.
+  double Tolerance(int64_t row, int64_t column, Activations activations, Rounding rounds,
+                   double y) {
     const MatMulNBitsTensors tensors = Tensors(x_);
-    double rounding = 0;
+    double of_activations = 0;
+    double of_weights = 0;
     double magnitude = 0;
     for (int64_t first = 0; first < shape_.depth; first += shape_.block_size) {
       const int64_t end = std::min(first + shape_.block_size, shape_.depth);
@@ -182,9 +200,12 @@ class Call {
       double weights = 0;
       for (int64_t k = first; k < end; ++k) {
         largest = std::max(largest, std::fabs(static_cast<double>(X(row, k))));
-        weights += std::fabs(reference::Weight(shape_, tensors, column, k));
+        const double weight = std::fabs(reference::Weight(shape_, tensors, column, k));
+        weights += weight;
+        of_weights += std::fabs(static_cast<double>(X(row, k))) *
+                      (weight * WeightPlace(shape_.data_type) + 0x1p-24);
       }
-      rounding += largest / 254 * weights;
+      of_activations += largest / 254 * weights;
       const double scale = scales_.At(column * shape_.groups() + first / shape_.block_size);
       magnitude += largest * std::fabs(scale) * static_cast<double>(end - first);
     }
@@ -192,7 +213,10 @@ class Call {
     const double place = shape_.data_type == DataType::kFloat32   ? 0
                          : shape_.data_type == DataType::kFloat16 ? std::fabs(y) * 0x1p-10 + 0x1p-24
                                                                   : std::fabs(y) * 0x1p-7;
-    return (activations == Activations::kExact ? 0 : rounding) + magnitude * 0x1p-20 + place;
+    const double rounding = rounds == Rounding::kWeights         ? of_weights
+                            : activations == Activations::kExact ? 0
+                                                                 : of_activations;
+    return rounding + magnitude * 0x1p-20 + place;
   }
 
  private:
@@ -240,17 +264,17 @@ class Call {
   Elements zero_points_;
 };
 
-std::string Differences(Call& call, Activations activations, const Elements& actual,
-                        const Elements& expected) {
+std::string Differences(Call& call, Activations activations, Rounding rounding,
+                        const Elements& actual, const Elements& expected) {
   const int64_t columns = call.shape().columns;
   for (int64_t row = 0; row < call.shape().rows; ++row) {
     const bool is_finite = call.HasFiniteRow(row);
     for (int64_t n = 0; n < columns; ++n) {
       const double wanted = expected.At(row * columns + n);
       const double found = actual.At(row * columns + n);
-      const bool same =
-          is_finite ? std::fabs(found - wanted) <= call.Tolerance(row, n, activations, wanted)
-                    : std::isnan(found);
+      const bool same = is_finite ? std::fabs(found - wanted) <=
+                                        call.Tolerance(row, n, activations, rounding, wanted)
+                                  : !std::isfinite(found);
       if (!same) {
         char text[160];
         std::snprintf(text, sizeof text, "y[%lld, %lld]: expected %.9g, found %.9g; ",
@@ -262,22 +286,22 @@ std::string Differences(Call& call, Activations activations, const Elements& act
   return actual.MarginsAreUntouched() ? "" : "elements outside y were written; ";
 }
 
-std::string Check(const Row& row, const MatMulNBitsFunction& implementation) {
+std::string Check(const Row& row, const MatMulNBitsFunction& implementation, Rounding rounding) {
   Call call(row);
   const int64_t count = row.shape.rows * row.shape.columns;
   Elements actual(row.shape.data_type, count, 1);
   Elements expected(row.shape.data_type, count, 1);
   implementation(row.shape, call.Tensors(actual));
   reference::MatMulNBits(row.shape, call.Tensors(expected));
-  return Differences(call, row.activations, actual, expected);
+  return Differences(call, row.activations, rounding, actual, expected);
 }
 
 }  // namespace
 
 void RunMatMulNBits(const std::string& name, const MatMulNBitsFunction& implementation,
-                    Tally& tally) {
+                    Rounding rounding, Tally& tally) {
   for (const Row& row : AllRows()) {
-    Report(name, "MatMulNBits, " + Describe(row), Check(row, implementation), tally);
+    Report(name, "MatMulNBits, " + Describe(row), Check(row, implementation, rounding), tally);
   }
 }
 

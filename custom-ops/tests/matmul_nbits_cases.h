@@ -13,10 +13,13 @@ namespace bamba::tests {
 
 using MatMulNBitsFunction = std::function<void(const MatMulNBitsShape&, const MatMulNBitsTensors&)>;
 
+// What an implementation rounds before it multiplies; the operator's page allows for either.
+enum class Rounding { kActivations, kWeights };
+
 // Runs the table, each row against the scalar twin, and prints what failed after the
 // implementation's name.
 void RunMatMulNBits(const std::string& name, const MatMulNBitsFunction& implementation,
-                    Tally& tally);
+                    Rounding rounding, Tally& tally);
 
 }  // namespace bamba::tests
 

@@ -34,7 +34,7 @@ internal sealed class ProductGraph : IDisposable
     public static ProductGraph OfKernels(int n, int k, int bits, int blockSize)
     {
         using SessionOptions options = Options();
-        options.AddSessionConfigEntry("bamba.cpu_only", "1");
+        options.AddSessionConfigEntry("bamba.provider", "cpu");
         options.RegisterCustomOpLibrary(Path.Combine(AppContext.BaseDirectory, CustomOps.FileName));
         return new ProductGraph(Mamba2ChunkScanOp.Domain, DataType.Float16, n, k, bits, blockSize, options);
     }

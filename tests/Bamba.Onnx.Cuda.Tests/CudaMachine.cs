@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Devices.Cuda;
 using Bamba.Onnx.Exporter;
+using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Sessions;
 using Bamba.Onnx.Testing;
 using Microsoft.ML.OnnxRuntime;
@@ -60,12 +62,47 @@ internal static class CudaMachine
             }
         );
 
+    /// <summary>How weights of few bits are exported, by the names that <c>custom-ops/check_gpu.py</c> gives them.</summary>
+    public static ImmutableDictionary<string, ExportOptions> Quantized { get; } =
+        ImmutableDictionary.CreateRange([
+            Format("int4-g128", ElementType.Float16, bits: 4, groupSize: 128, ZeroPoints.None),
+            Format("int4-g32", ElementType.Float16, bits: 4, groupSize: 32, ZeroPoints.Integer),
+            Format("int8-g64", ElementType.BFloat16, bits: 8, groupSize: 64, ZeroPoints.None),
+        ]);
+
+    /// <summary>Loads tiny-shakespeare with weights of few bits on the device.</summary>
+    public static BambaRuntime LoadQuantized(string name, CustomOps? ops = null)
+    {
+        string prepared = Path.Combine(Prepared, $"{Path.GetFileName(TestData.TinyShakespeare)}-{name}");
+        return BambaRuntime.Load(
+            Directory.Exists(prepared) ? prepared : ExportedModels.Of(TestData.TinyShakespeare, Quantized[name]),
+            new BambaRuntimeOptions { Provider = ExecutionProvider.Cuda, CustomOps = ops ?? Kernels }
+        );
+    }
+
     /// <summary>Bytes of the device's memory that anybody uses.</summary>
     public static long UsedBytes()
     {
         using CudaDevice device = CudaDevice.Open(0);
         (long free, long total) = device.Memory();
         return total - free;
+    }
+
+    private static KeyValuePair<string, ExportOptions> Format(
+        string name,
+        ElementType dtype,
+        int bits,
+        int groupSize,
+        ZeroPoints zeroPoints
+    )
+    {
+        var format = new WeightQuantization
+        {
+            Bits = bits,
+            GroupSize = groupSize,
+            ZeroPoints = zeroPoints,
+        };
+        return new(name, new ExportOptions { Dtype = dtype, Quantization = QuantizationOptions.Of(format) });
     }
 
     private static string? FindMissing()

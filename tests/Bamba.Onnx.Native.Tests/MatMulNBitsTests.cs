@@ -260,7 +260,7 @@ public sealed class MatMulNBitsTests
         };
         if (cpuOnly)
         {
-            options.AddSessionConfigEntry("bamba.cpu_only", "1");
+            options.AddSessionConfigEntry("bamba.provider", "cpu");
         }
         options.RegisterCustomOpLibrary(NativeBuild.Library);
         using var session = new InferenceSession(model, options);

@@ -7,18 +7,10 @@
 
 #include <cstddef>
 
+#include "device.h"
 #include "mamba2_chunk_scan.h"
 
 namespace bamba::cuda {
-
-// What a choice of kernels depends on, read once a device.
-struct Device {
-  int compute_capability = 0;  // major * 10 + minor
-  int multiprocessors = 0;
-  int shared_bytes_per_block = 0;  // the most a block may ask for
-};
-
-cudaError_t ReadDevice(int ordinal, Device& device);
 
 // Bytes of scratch device memory, aligned to 256, that a call needs. Its content does not matter.
 size_t Mamba2WorkspaceBytes(const Mamba2Shape& shape, const Device& device);

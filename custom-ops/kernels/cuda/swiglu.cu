@@ -27,11 +27,13 @@ struct alignas(kElements * sizeof(T)) Pack {
 template <typename T, int kElements>
 __global__ void __launch_bounds__(kThreads)
     SwiGluKernel(const Pack<T, kElements>* x, Pack<T, kElements>* y, int64_t packs) {
+  LetKernelAfterStart();
   const int64_t row = blockIdx.x;
   const Pack<T, kElements>* gates = x + row * 2 * packs;
   const Pack<T, kElements>* ups = gates + packs;
   Pack<T, kElements>* results = y + row * packs;
   const int64_t stride = static_cast<int64_t>(gridDim.y) * kThreads;
+  WaitForKernelBefore();
   for (int64_t i = static_cast<int64_t>(blockIdx.y) * kThreads + threadIdx.x; i < packs;
        i += stride) {
     const Pack<T, kElements> gate = gates[i];
@@ -46,7 +48,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename T, int kElements>
-cudaError_t RunPacks(const SwiGluShape& shape, const SwiGluTensors& tensors, cudaStream_t stream) {
+cudaError_t RunPacks(const SwiGluShape& shape, const SwiGluTensors& tensors, const Device& device,
+                     cudaStream_t stream) {
   const int64_t packs = shape.width / kElements;
   Launch launch;
   launch.grid =
@@ -54,6 +57,7 @@ cudaError_t RunPacks(const SwiGluShape& shape, const SwiGluTensors& tensors, cud
            static_cast<unsigned>(std::min(CeilDivide(packs, kThreads), kMostBlocksOfRow)));
   launch.threads = kThreads;
   launch.stream = stream;
+  launch.overlaps = device.compute_capability >= 90;
   return Start(launch, SwiGluKernel<T, kElements>,
                static_cast<const Pack<T, kElements>*>(tensors.x),
                static_cast<Pack<T, kElements>*>(tensors.y), packs);
@@ -64,17 +68,19 @@ bool IsAligned(const void* pointer) {
 }
 
 template <typename T>
-cudaError_t Run(const SwiGluShape& shape, const SwiGluTensors& tensors, cudaStream_t stream) {
+cudaError_t Run(const SwiGluShape& shape, const SwiGluTensors& tensors, const Device& device,
+                cudaStream_t stream) {
   constexpr int kElements = kPackBytes / sizeof(T);
   if (shape.width % kElements == 0 && IsAligned(tensors.x) && IsAligned(tensors.y)) {
-    return RunPacks<T, kElements>(shape, tensors, stream);
+    return RunPacks<T, kElements>(shape, tensors, device, stream);
   }
-  return RunPacks<T, 1>(shape, tensors, stream);
+  return RunPacks<T, 1>(shape, tensors, device, stream);
 }
 
 }  // namespace
 
-cudaError_t SwiGlu(const SwiGluShape& shape, const SwiGluTensors& tensors, cudaStream_t stream) {
+cudaError_t SwiGlu(const SwiGluShape& shape, const SwiGluTensors& tensors, const Device& device,
+                   cudaStream_t stream) {
   if (shape.rows == 0 || shape.width == 0) {
     return cudaSuccess;
   }
@@ -83,11 +89,11 @@ cudaError_t SwiGlu(const SwiGluShape& shape, const SwiGluTensors& tensors, cudaS
   }
   switch (shape.data_type) {
     case DataType::kFloat32:
-      return Run<float>(shape, tensors, stream);
+      return Run<float>(shape, tensors, device, stream);
     case DataType::kFloat16:
-      return Run<__half>(shape, tensors, stream);
+      return Run<__half>(shape, tensors, device, stream);
     case DataType::kBFloat16:
-      return Run<__nv_bfloat16>(shape, tensors, stream);
+      return Run<__nv_bfloat16>(shape, tensors, device, stream);
   }
   return cudaErrorInvalidValue;
 }

@@ -5,13 +5,15 @@
 
 #include <cuda_runtime_api.h>
 
+#include "device.h"
 #include "swiglu.h"
 
 namespace bamba::cuda {
 
 // Queues the operator on the stream: no allocation, no synchronization, no copy from or to the
 // host, so that a CUDA graph can hold it. Both pointers are device memory.
-cudaError_t SwiGlu(const SwiGluShape& shape, const SwiGluTensors& tensors, cudaStream_t stream);
+cudaError_t SwiGlu(const SwiGluShape& shape, const SwiGluTensors& tensors, const Device& device,
+                   cudaStream_t stream);
 
 }  // namespace bamba::cuda
 

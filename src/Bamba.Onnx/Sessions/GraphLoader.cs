@@ -43,11 +43,8 @@ internal static class GraphLoader
         {
             Append(device, options.DeviceMemoryLimit, sessionOptions);
         }
-        else
-        {
-            // Asks the native library for the operators that have no kernel on CUDA too.
-            sessionOptions.AddSessionConfigEntry("bamba.cpu_only", "1");
-        }
+        // Asks the native library for the operators that have no kernel on every provider.
+        sessionOptions.AddSessionConfigEntry("bamba.provider", device is null ? "cpu" : "cuda");
         Register(options.CustomOps.Find(provider), sessionOptions);
         // With CUDA the processor has shapes to compute and no more: further threads would only wait, and busily.
         if ((options.Threads ?? (device is null ? null : 1)) is { } threads)
