@@ -39,7 +39,7 @@ PARTS = ["times", "kernels", "sanitizers", "tests", "models", "bench"]
 # What decides what runs on a GPU. The test command computes the same hash (GpuCheckTests.cs).
 SOURCES = ["kernels/*.h", "kernels/cuda/*", "ops/cuda_*"]
 # compute-sanitizer's tools, with the most tokens of a row of the table that runs under each: they are slow.
-SANITIZERS = {"memcheck": 64, "initcheck": 64, "racecheck": 64}
+SANITIZERS = {"memcheck": 64, "initcheck": 64, "racecheck": 16}
 SANITIZER_SECONDS = 1800
 # Small models that are verified at once.
 PROCESSES = 6

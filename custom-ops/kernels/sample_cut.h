@@ -248,14 +248,19 @@ BAMBA_STAGE Rank CutOf(Team& team, const Row& row, const Softmax& softmax, const
 template <typename Team>
 BAMBA_STAGE void FindCut(Team& team, const BambaSamplingStep& step, int32_t r, CutMemory& memory) {
   const Row row(step, r);
-  const Rank first = row.draws() ? HighestOf(team, step, r) : kNoRank;
-  if (first == kNoRank) {
+  if (!row.draws()) {
     return;
   }
   const Workspace workspace(step);
-  const Softmax softmax = {ScoreOf(first), row.options.temperature};
-  const Tally* bands = workspace.bands + static_cast<int64_t>(r) * kBands;
-  const Rank cut = CutOf(team, row, softmax, bands, memory);
+  const Rank first = HighestOf(team, step, r);
+  // A row without a score to choose has no token before the cut either; the stages after this one
+  // read it all the same.
+  Rank cut = kNoRank;
+  if (first != kNoRank) {
+    const Softmax softmax = {ScoreOf(first), row.options.temperature};
+    const Tally* bands = workspace.bands + static_cast<int64_t>(r) * kBands;
+    cut = CutOf(team, row, softmax, bands, memory);
+  }
   if (team.rank() == 0) {
     workspace.cuts[r] = cut;
   }
