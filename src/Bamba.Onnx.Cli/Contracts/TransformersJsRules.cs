@@ -77,27 +77,20 @@ internal static class TransformersJsRules
         string id,
         string requirement,
         Func<ContractFolder, IEnumerable<ContractFinding>> find
-    ) =>
-        new(
-            id,
-            ContractHost.TransformersJs,
-            requirement,
-            folder => folder.WithoutProfile(GraphProfile.Web) ?? Unreadable(folder),
-            find
-        );
+    ) => Rule(id, requirement, folder => folder.WithoutProfile(GraphProfile.Web), find);
 
     private static ContractRule Graph(
         string id,
         string requirement,
         Func<ContractFolder, IEnumerable<ContractFinding>> find
-    ) =>
-        new(
-            id,
-            ContractHost.TransformersJs,
-            requirement,
-            folder => folder.WithoutGraph(GraphProfile.Web) ?? Unreadable(folder),
-            find
-        );
+    ) => Rule(id, requirement, folder => folder.WithoutGraph(GraphProfile.Web), find);
+
+    private static ContractRule Rule(
+        string id,
+        string requirement,
+        Func<ContractFolder, string?> without,
+        Func<ContractFolder, IEnumerable<ContractFinding>> find
+    ) => new(id, ContractHost.TransformersJs, requirement, folder => without(folder) ?? Unreadable(folder), find);
 
     private static string? Unreadable(ContractFolder folder) =>
         folder.HubConfig.Problem is null ? null : $"{folder.HubConfig.File} cannot be read";
