@@ -101,12 +101,9 @@ internal sealed class BenchCommand
         BenchmarkTest.RequireRoom(tests, ModelManifest.Load(folder).Options.ContextLength);
         int threadCount = parsed.GetValue(threads);
         long start = Stopwatch.GetTimestamp();
-        var options = new BambaRuntimeOptions
+        BambaRuntimeOptions options = parsed.GetValue(device).With(parsed.GetRequiredValue(ops)) with
         {
             Threads = threadCount,
-            CustomOps = parsed.GetRequiredValue(ops),
-            Provider = parsed.GetValue(device).Provider,
-            DeviceId = parsed.GetValue(device).Id,
             TraceFile = parsed.GetValue(trace),
         };
         using BambaRuntime runtime = await DeviceNotes

@@ -52,6 +52,15 @@ internal static class DeviceArgument
 /// <summary>What <c>--device</c> said.</summary>
 internal readonly record struct Device(ExecutionProvider Provider, int Id = 0)
 {
+    /// <summary>Options that run a model here with the native operators of <c>--ops</c>.</summary>
+    public BambaRuntimeOptions With(CustomOps ops) =>
+        new()
+        {
+            CustomOps = ops,
+            Provider = Provider,
+            DeviceId = Id,
+        };
+
     /// <summary>As the option takes it, which is how help shows a default.</summary>
     public override string ToString()
     {

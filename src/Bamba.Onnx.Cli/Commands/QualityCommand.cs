@@ -98,12 +98,7 @@ internal sealed class QualityCommand
                 Window = parsed.GetValue(window),
                 Time = TimeSpan.FromSeconds(parsed.GetValue(maxSeconds)),
             },
-            new BambaRuntimeOptions
-            {
-                CustomOps = parsed.GetRequiredValue(ops),
-                Provider = parsed.GetValue(device).Provider,
-                DeviceId = parsed.GetValue(device).Id,
-            },
+            parsed.GetValue(device).With(parsed.GetRequiredValue(ops)),
             cancellationToken
         );
         if (parsed.GetValue(json))

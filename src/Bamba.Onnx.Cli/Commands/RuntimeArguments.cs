@@ -39,13 +39,9 @@ internal sealed class RuntimeArguments(CliConsole console)
         string? traceFile = null
     )
     {
-        Device where = parsed.GetValue(device);
-        var options = new BambaRuntimeOptions
+        BambaRuntimeOptions options = parsed.GetValue(device).With(parsed.GetRequiredValue(ops)) with
         {
             Threads = parsed.GetValue(threads),
-            CustomOps = parsed.GetRequiredValue(ops),
-            Provider = where.Provider,
-            DeviceId = where.Id,
             TraceFile = traceFile,
         };
         return await DeviceNotes.LoadAsync(console, folder, options, cancellationToken).ConfigureAwait(false);

@@ -42,12 +42,7 @@ internal static class VerifyCommand
                         .Verify(
                             folder,
                             compared,
-                            new BambaRuntimeOptions
-                            {
-                                CustomOps = parsed.GetRequiredValue(ops),
-                                Provider = parsed.GetValue(device).Provider,
-                                DeviceId = parsed.GetValue(device).Id,
-                            },
+                            parsed.GetValue(device).With(parsed.GetRequiredValue(ops)),
                             cancellationToken
                         )
                         .Checks
