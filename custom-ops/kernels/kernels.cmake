@@ -58,10 +58,13 @@ if(BAMBA_CUDA)
   add_library(bamba_kernels_hopper OBJECT ${cuda_dir}/hopper_scan.cu)
   set_target_properties(bamba_kernels_hopper PROPERTIES CUDA_ARCHITECTURES 90a-real)
   add_library(bamba_kernels_cuda STATIC
+    ${cuda_dir}/dequantize_nbits.cu
     ${cuda_dir}/device.cu
     ${cuda_dir}/gated_norm.cu
     ${cuda_dir}/mamba2_chunk_scan_cuda.cu
     ${cuda_dir}/matmul_nbits.cu
+    ${cuda_dir}/matmul_nbits_batch.cu
+    ${cuda_dir}/matmul_nbits_step.cu
     ${cuda_dir}/pass_through.cu
     ${cuda_dir}/portable_scan.cu
     ${cuda_dir}/sample_tokens.cu

@@ -66,13 +66,22 @@ const char* SwiGlu(const SwiGluShape& shape, const SwiGluTensors& tensors, int o
   return Problem(cuda::SwiGlu(shape, tensors, device, static_cast<cudaStream_t>(stream)));
 }
 
-const char* MultiplyFewRows(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors,
-                            bool constant_weights, int ordinal, void* stream) {
+const char* FewRowsWorkspaceBytes(const MatMulNBitsShape& shape, int ordinal, size_t& bytes) {
   cuda::Device device;
   if (const char* problem = Read(ordinal, device)) {
     return problem;
   }
-  return Problem(cuda::MultiplyFewRows(shape, tensors, constant_weights, device,
+  bytes = cuda::FewRowsWorkspaceBytes(shape, device);
+  return nullptr;
+}
+
+const char* MultiplyFewRows(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors,
+                            bool constant_weights, void* workspace, int ordinal, void* stream) {
+  cuda::Device device;
+  if (const char* problem = Read(ordinal, device)) {
+    return problem;
+  }
+  return Problem(cuda::MultiplyFewRows(shape, tensors, constant_weights, workspace, device,
                                        static_cast<cudaStream_t>(stream)));
 }
 
@@ -85,10 +94,15 @@ const char* DequantizeWeights(const MatMulNBitsShape& shape, const MatMulNBitsTe
 }  // namespace
 }  // namespace bamba::ops
 
-extern "C" BAMBA_EXPORT const bamba::ops::CudaKernels* BambaCudaKernels_3() {
+extern "C" BAMBA_EXPORT const bamba::ops::CudaKernels* BambaCudaKernels_4() {
   using namespace bamba;
   static const ops::CudaKernels kernels = {
-      ops::ScanWorkspaceBytes, ops::Scan, ops::SwiGlu, cuda::HasFewRows, ops::MultiplyFewRows,
+      ops::ScanWorkspaceBytes,
+      ops::Scan,
+      ops::SwiGlu,
+      cuda::HasFewRows,
+      ops::FewRowsWorkspaceBytes,
+      ops::MultiplyFewRows,
       ops::DequantizeWeights,
   };
   return &kernels;

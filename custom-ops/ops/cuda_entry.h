@@ -25,9 +25,12 @@ struct CudaKernels {
                         void* stream);
   // Whether a call of MatMulNBits has few enough rows for multiply_few_rows.
   bool (*has_few_rows)(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors);
+  // Bytes of scratch device memory that such a call needs.
+  const char* (*few_rows_workspace_bytes)(const MatMulNBitsShape& shape, int device, size_t& bytes);
   // Queues such a call, likewise. Constant weights are read before work that is queued is done.
   const char* (*multiply_few_rows)(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors,
-                                   bool constant_weights, int device, void* stream);
+                                   bool constant_weights, void* workspace, int device,
+                                   void* stream);
   // Queues the writing of W to weights, T [columns, depth].
   const char* (*dequantize_weights)(const MatMulNBitsShape& shape,
                                     const MatMulNBitsTensors& tensors, void* weights, void* stream);
@@ -37,7 +40,7 @@ struct CudaKernels {
 // mamba2_chunk_scan.h, matmul_nbits.h or swiglu.h does, so that libraries of two versions don't
 // meet.
 using CudaEntry = const CudaKernels* (*)();
-constexpr char kCudaEntry[] = "BambaCudaKernels_3";
+constexpr char kCudaEntry[] = "BambaCudaKernels_4";
 
 }  // namespace bamba::ops
 

@@ -1,5 +1,7 @@
 #include "cuda_matmul_nbits_kernel.h"
 
+#include <optional>
+
 #include "cuda_library.h"
 #include "cuda_resources.h"
 #include "matmul_nbits_op.h"
@@ -63,13 +65,25 @@ OrtStatusPtr CudaMatMulNBitsKernel::ComputeV2(OrtKernelContext* ort_context) {
     const MatMulNBitsCall call(context, attributes_, type_);
     const Ort::ConstMemoryInfo memory = context.GetInput(0).GetTensorMemoryInfo();
     if (cuda_.has_few_rows(call.shape, call.tensors)) {
-      RequireCuda(kOp,
-                  cuda_.multiply_few_rows(call.shape, call.tensors, constant_weights_,
-                                          memory.GetDeviceId(), context.GetGPUComputeStream()));
+      MultiplyFewRows(ort_context, call, memory);
     } else if (call.shape.rows > 0) {
       MultiplyManyRows(ort_context, call, memory);
     }
   });
+}
+
+void CudaMatMulNBitsKernel::MultiplyFewRows(OrtKernelContext* context, const MatMulNBitsCall& call,
+                                            const OrtMemoryInfo* memory) {
+  const int device = Ort::ConstMemoryInfo(memory).GetDeviceId();
+  size_t bytes = 0;
+  RequireCuda(kOp, cuda_.few_rows_workspace_bytes(call.shape, device, bytes));
+  std::optional<CudaScratch> workspace;
+  if (bytes > 0) {
+    workspace.emplace(context, memory, bytes);
+  }
+  RequireCuda(kOp, cuda_.multiply_few_rows(call.shape, call.tensors, constant_weights_,
+                                           workspace ? workspace->data() : nullptr, device,
+                                           Ort::KernelContext(context).GetGPUComputeStream()));
 }
 
 void CudaMatMulNBitsKernel::MultiplyManyRows(OrtKernelContext* context, const MatMulNBitsCall& call,

@@ -22,7 +22,9 @@ class CudaMatMulNBitsKernel {
   OrtStatusPtr ComputeV2(OrtKernelContext* context);
 
  private:
-  // Many rows: W is written out as T, and ONNX Runtime multiplies.
+  void MultiplyFewRows(OrtKernelContext* context, const MatMulNBitsCall& call,
+                       const OrtMemoryInfo* memory);
+  // W is written out as T, and ONNX Runtime multiplies.
   void MultiplyManyRows(OrtKernelContext* context, const MatMulNBitsCall& call,
                         const OrtMemoryInfo* memory);
 

@@ -103,8 +103,9 @@ void MatMulNBitsOnDevice(const cuda::Device& device, const MatMulNBitsShape& sha
   const MatMulNBitsTensors on_device = {x.data(), static_cast<const uint8_t*>(codes.data()),
                                         scales.data(), zero_points.data(), y.data()};
   if (cuda::HasFewRows(shape, on_device)) {
-    RequireCuda(cuda::MultiplyFewRows(shape, on_device, /*constant_weights=*/true, device,
-                                      /*stream=*/nullptr),
+    const DeviceBuffer workspace(cuda::FewRowsWorkspaceBytes(shape, device));
+    RequireCuda(cuda::MultiplyFewRows(shape, on_device, /*constant_weights=*/true, workspace.data(),
+                                      device, /*stream=*/nullptr),
                 "MatMulNBits");
     RequireCuda(cudaMemcpy(tensors.y, y.data(), y.bytes(), cudaMemcpyDeviceToHost), "MatMulNBits");
     return;

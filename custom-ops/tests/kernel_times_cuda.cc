@@ -189,11 +189,13 @@ void TimeMatMulNBits(int64_t rows, int64_t columns, int64_t depth, int64_t bits,
                            cudaMemcpyHostToDevice),
                 "scales");
   }
+  const DeviceBuffer workspace(cuda::FewRowsWorkspaceBytes(shape, device));
   const double median = Measure(layers, replays, [&](int layer, cudaStream_t stream) {
     const MatMulNBitsTensors tensors = {device_x.data(),
                                         static_cast<const uint8_t*>(layer_codes[layer].data()),
                                         layer_scales[layer].data(), nullptr, y.data()};
-    return cuda::MultiplyFewRows(shape, tensors, /*constant_weights=*/true, device, stream);
+    return cuda::MultiplyFewRows(shape, tensors, /*constant_weights=*/true, workspace.data(),
+                                 device, stream);
   });
   const double bytes = static_cast<double>(code_bytes) + static_cast<double>(scales.size());
   Print("MatMulNBits", type, {rows, 1, layers}, replays, median,

@@ -121,7 +121,8 @@ std::vector<Row> AllRows() {
       for (const Size& size :
            {Size{1, 16, 8}, Size{1, 52, 5000}, Size{3, 20, 4096}, Size{8, 4, 224},
             Size{9, 72, 1064}, Size{16, 36, 136}, Size{17, 4, 520}, Size{33, 20, 264},
-            Size{64, 16, 2048}, Size{65, 16, 128}, Size{2, 18, 256}, Size{4, 16, 14336}}) {
+            Size{64, 16, 2048}, Size{65, 16, 128}, Size{2, 18, 256}, Size{4, 16, 14336},
+            Size{24, 300, 4096}, Size{128, 132, 1536}, Size{129, 20, 264}}) {
         add(bits, block_size, zero_points, size, Activations::kNormal, type, type);
       }
     }

@@ -6,6 +6,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstddef>
+
 #include "device.h"
 #include "matmul_nbits.h"
 
@@ -15,10 +17,14 @@ namespace bamba::cuda {
 // may be read 16 bytes at a time.
 bool HasFewRows(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors);
 
+// Bytes of scratch device memory that such a call needs.
+size_t FewRowsWorkspaceBytes(const MatMulNBitsShape& shape, const Device& device);
+
 // Queues the whole operator, for a call that HasFewRows. constant_weights says that no kernel
 // writes W, which is then read before the kernels that are queued already are done.
 cudaError_t MultiplyFewRows(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors,
-                            bool constant_weights, const Device& device, cudaStream_t stream);
+                            bool constant_weights, void* workspace, const Device& device,
+                            cudaStream_t stream);
 
 // Queues the writing of W, rounded to T, to weights: T [columns, depth].
 cudaError_t DequantizeWeights(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors,

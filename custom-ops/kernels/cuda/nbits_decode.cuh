@@ -38,7 +38,7 @@ __device__ inline uint32_t BitsOf(Two pair) {
 }
 
 // Eight codes laid into constants: of 4 bits in one word, of 8 in two. Which codes make a pair,
-// Arrange below says.
+// Arrange below says: the first two pairs are the even ones, and the other two the odd.
 template <typename T, int kBits>
 struct Laid {
   static constexpr bool kIsHalf = std::is_same_v<T, __half>;
@@ -56,9 +56,10 @@ struct Laid {
       if constexpr (kBits == 8) {
         pairs[i] = __byte_perm(words[i / 2], kBoth, i % 2 == 0 ? 0x5150 : 0x5352);
       } else if constexpr (kIsHalf) {
-        pairs[i] = MaskInto(words[0] >> (i / 2 * 8), i % 2 == 0 ? 0x000f000f : 0x00f000f0, kBoth);
+        pairs[i] =
+            MaskInto(words[0] >> (i % 2 * 8), i < kPairs / 2 ? 0x000f000f : 0x00f000f0, kBoth);
       } else {
-        pairs[i] = MaskInto(words[0] >> (i * 4), 0x000f000f, kBoth);
+        pairs[i] = MaskInto(words[0] >> (i % 2 * 8 + i / 2 * 4), 0x000f000f, kBoth);
       }
     }
   }
@@ -86,8 +87,9 @@ class Decoder {
     Codes::Lay(words, weights);
 #pragma unroll
     for (int i = 0; i < kPairs; ++i) {
-      const float factor = i % 2 == 0 ? Codes::kEvenFactor : Codes::kOddFactor;
-      Pair<T> code = __hfma2(PairOf<T>(weights[i]), Twice<T>(factor), i % 2 == 0 ? even_ : odd_);
+      const bool even = i < kPairs / 2;
+      const float factor = even ? Codes::kEvenFactor : Codes::kOddFactor;
+      Pair<T> code = __hfma2(PairOf<T>(weights[i]), Twice<T>(factor), even ? even_ : odd_);
       if constexpr (!kWholeZeros) {
         code = __hsub2(code, zero_);
       }
@@ -142,8 +144,8 @@ __device__ inline void Arrange(uint4 x, uint32_t (&pairs)[kPairs]) {
     pairs[3] = x.w;
   } else {
     pairs[0] = __byte_perm(x.x, x.z, 0x5410);
-    pairs[1] = __byte_perm(x.x, x.z, 0x7632);
-    pairs[2] = __byte_perm(x.y, x.w, 0x5410);
+    pairs[1] = __byte_perm(x.y, x.w, 0x5410);
+    pairs[2] = __byte_perm(x.x, x.z, 0x7632);
     pairs[3] = __byte_perm(x.y, x.w, 0x7632);
   }
 }
