@@ -154,10 +154,18 @@ struct Block {
   }
 };
 
-// A warp's arrival, after all its threads are done.
+// A warp's arrivals at a barrier. One is enough, since __syncwarp orders what the warp did before it;
+// racecheck follows threads one by one, and needs an arrival of each.
+#ifdef BAMBA_RACECHECK
+constexpr int kArrivals = 32;
+#else
+constexpr int kArrivals = 1;
+#endif
+
+// A warp arrives, after all its threads are done.
 __device__ inline void ArriveWarp(uint64_t& barrier) {
   __syncwarp();
-  if (threadIdx.x % 32 == 0) {
+  if (threadIdx.x % 32 < kArrivals) {
     Arrive(SharedAddress(&barrier));
   }
 }
@@ -177,9 +185,9 @@ __device__ inline void WaitEmpty(uint64_t& barrier, uint32_t parity) {
   Wait(SharedAddress(&barrier), parity ^ 1);
 }
 
-// Warps that arrive at each barrier.
+// Who arrives at each barrier: warps, and the one thread that starts bulk copies.
 __device__ inline void InitBarriers(Barriers& barriers) {
-  constexpr int kWarps = kWarpgroup / 32;
+  constexpr int kWarps = kWarpgroup / 32 * kArrivals;
   for (int i = 0; i < kGroupDepth; ++i) {
     InitBarrier(SharedAddress(&barriers.group_full[i]), 1);
     InitBarrier(SharedAddress(&barriers.group_empty[i]), 2 * kWarps);
@@ -193,7 +201,7 @@ __device__ inline void InitBarriers(Barriers& barriers) {
     InitBarrier(SharedAddress(&barriers.channel_empty[i]), 2 * kWarps);
   }
   for (int i = 0; i < kDecayDepth; ++i) {
-    InitBarrier(SharedAddress(&barriers.decay_full[i]), 1);
+    InitBarrier(SharedAddress(&barriers.decay_full[i]), kArrivals);
     InitBarrier(SharedAddress(&barriers.decay_empty[i]), 3 * kWarps);
   }
   for (uint64_t& full : barriers.state_full) {
