@@ -249,7 +249,10 @@ cudaError_t BambaStep(const Call& call, float* gated, const Device& device, cuda
   heads.threads = step::kHeadThreads;
   heads.stream = stream;
   heads.overlaps = device.compute_capability >= 90;
-  if (cudaError_t error = Start(heads, step::HeadKernel<T>, call, scratch); error != cudaSuccess) {
+  const bool prefetches =
+      shape.batch * shape.num_heads <= step::kHeadResident * device.multiprocessors;
+  if (cudaError_t error = Start(heads, step::HeadKernel<T>, call, scratch, prefetches);
+      error != cudaSuccess) {
     return error;
   }
   const int64_t norm_blocks = step::NormBlocks(shape);

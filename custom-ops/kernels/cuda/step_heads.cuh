@@ -20,6 +20,8 @@ constexpr int kPasses = 2;         // rows of a lane group
 constexpr int kPieces = 4;         // of four floats, that a lane has of a row
 constexpr int kSquaresOfHead = 8;  // sums of r² of a head
 constexpr int kHeadThreads = kHeadDim / kPasses * kLanes;
+// Blocks of a multiprocessor: four are faster than three, at every number of rows.
+constexpr int kHeadResident = 4;
 
 // What is left for the norm.
 struct Scratch {
@@ -145,10 +147,12 @@ __device__ inline void PrefetchLine(const void* source) {
   asm volatile("prefetch.global.L2 [%0];" ::"l"(source));
 }
 
-// Blocks (head, row). All loads are under way before the first is waited for. Four blocks a
-// multiprocessor are faster than three, at every number of rows.
+// Blocks (head, row). All loads are under way before the first is waited for. Where all blocks
+// start at once, they bring their states nearer while the kernel before still runs; else those that
+// come first would only be in each other's way.
 template <typename T>
-__global__ void __launch_bounds__(kHeadThreads, 4) HeadKernel(Call call, Scratch scratch) {
+__global__ void __launch_bounds__(kHeadThreads, kHeadResident)
+    HeadKernel(Call call, Scratch scratch, bool prefetches) {
   constexpr int kRows = kHeadThreads / kLanes;
   constexpr int kPiecesOfRow = kStateSize / 4;
   __shared__ float4 shared_bc[2 * kPiecesOfRow];
@@ -162,7 +166,7 @@ __global__ void __launch_bounds__(kHeadThreads, 4) HeadKernel(Call call, Scratch
   const int64_t offset = (row * shape.inner() + first_channel) * kStateSize;
   const int64_t in_head = thread / kLanes * kPiecesOfRow + lane;
   const float* past_head = call.tensors.past_recurrent_state + offset;
-  if (thread == 0) {
+  if (thread == 0 && prefetches) {
     PrefetchBulk(past_head, kHeadDim * kStateSize * sizeof(float));
   }
   if (thread < kHeadDim) {
