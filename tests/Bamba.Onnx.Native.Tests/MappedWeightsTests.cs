@@ -14,7 +14,7 @@ namespace Bamba.Onnx.Native.Tests;
 public sealed class MappedWeightsTests
 {
     private const long LeastWeightBytes = 100_000_000;
-    private const long MostPrivateBytes = 40_000_000;
+    private const long MostPrivateBytes = 20_000_000;
 
     [Theory]
     [InlineData(4, 128)]

@@ -233,7 +233,8 @@ class Dots {
 
   // Columns past the last are the last.
   Dots(const NBitsWork& work, int64_t column, int64_t last)
-      : work_(work), ahead_(kColumns * work.shape.code_bytes() + kPrefetchBytes) {
+      : work_(work),
+        ahead_((kColumns > 1 ? kColumns * work.shape.code_bytes() : 0) + kPrefetchBytes) {
     for (int c = 0; c < kColumns; ++c) {
       columns_[c] = std::min(column + c, last);
       codes_[c] = work.tensors.codes + columns_[c] * work.shape.code_bytes();
@@ -341,7 +342,8 @@ class Dots {
     }
   }
 
-  // Rows of W lie one behind another: so far past these are the next, and those are asked for.
+  // Rows of W lie one behind another: so far past these are the next, and those are asked for. One
+  // column alone is read from end to end, and what is asked for is soon its own.
   static constexpr int64_t kPrefetchBytes = 6144;
   static constexpr int64_t kPrefetchScaleBytes = 1024;
 
@@ -559,19 +561,23 @@ auto RoundOf(DataType type) {
   }
 }
 
-// Four columns of one row share what is loaded of x, which counts where groups are small; two are
-// fewer streams of memory, which counts where those are wide apart.
+// How many columns of one row are computed side by side. Four share what is loaded of x, which
+// counts where groups are small, and hide each other's ends, which counts where rows are short. One
+// reads memory in a single stream, which is the fastest where rows are long and take few
+// instructions.
 template <int kBits, int kBlockSize>
 auto DotOf(const MatMulNBitsShape& shape) {
-  constexpr int64_t kNear = 1024;
+  constexpr int64_t kShortBytes = 1024;
   switch (shape.rows) {
     case 1:
-      if constexpr (kBits == 4) {
-        if (kBlockSize < kMostBlockSize || shape.code_bytes() <= kNear) {
-          return DotColumns<kBits, kBlockSize, 1, 4>;
-        }
+      if constexpr (kBits == 8) {
+        return DotColumns<kBits, kBlockSize, 1, 2>;
+      } else if constexpr (kBlockSize < kMostBlockSize) {
+        return DotColumns<kBits, kBlockSize, 1, 4>;
+      } else {
+        return shape.code_bytes() <= kShortBytes ? DotColumns<kBits, kBlockSize, 1, 4>
+                                                 : DotColumns<kBits, kBlockSize, 1, 1>;
       }
-      return DotColumns<kBits, kBlockSize, 1>;
     case 2:
       return DotColumns<kBits, kBlockSize, 2>;
     case 3:
