@@ -62,10 +62,7 @@ internal static class ContextChart
         }
         foreach ((double depth, _, double whole) in points)
         {
-            string anchor =
-                depth == points[^1].Depth ? "end"
-                : depth == points[0].Depth ? "start"
-                : "middle";
+            string anchor = depth == points[^1].Depth ? "end" : "start";
             picture.Add(
                 Text(X(depth), floor + 16, anchor, depth.ToString("N0", CultureInfo.InvariantCulture)),
                 Text(X(depth), Y(whole) - 6, anchor, Number(whole))
