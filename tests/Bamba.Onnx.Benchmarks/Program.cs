@@ -11,6 +11,12 @@ switch (args)
     case ["app-start", var program]:
         AppStart.Measure(program);
         return 0;
+    case ["context", var model]:
+        ContextTime.Measure(model);
+        return 0;
+    case ["context-chart"]:
+        ContextChart.Write();
+        return 0;
     case ["quantize"]:
         QuantizeTime.Measure();
         return 0;
@@ -32,6 +38,8 @@ switch (args)
             usage: export-memory [BYTES...]   peak private memory of exporting synthetic checkpoints
                    genai-decode LIBRARY       time of a decoded token against ONNX Runtime GenAI, whose library has ONNX Runtime beside it
                    app-start PROGRAM          time to the first token of an application of the template, published ahead of time
+                   context MODEL              time of a decoded token by the tokens before it, and how much of it attention takes
+                   context-chart              draws the record of that again
                    quantize                   speed of quantizing weights on one core, and what the search gains
                    matmul-nbits               time of Bamba-9B's products with quantized weights against ONNX Runtime's own operator
                    sampling                   median time to choose a token

@@ -11,8 +11,10 @@ namespace {
 
 // Products too few to wake other threads for: some microseconds' worth.
 constexpr int64_t kWorthThreads = 256 * 1024;
-// Columns of y that are one task where rows are few: some lines of y, and some microseconds.
-constexpr int64_t kTaskColumns = 64;
+// Where rows are few, a task is some lines of y and about so many bytes of W: some microseconds,
+// since at the end one thread waits for the other's.
+constexpr int64_t kTaskBytes = 64 * 1024;
+constexpr int64_t kLineColumns = 16;
 
 NBitsKernels KernelsFor(Isa isa, const MatMulNBitsShape& shape) {
   switch (isa) {
@@ -29,6 +31,10 @@ NBitsKernels KernelsFor(Isa isa, const MatMulNBitsShape& shape) {
 }
 
 int64_t Tasks(int64_t size, int64_t task) { return (size + task - 1) / task; }
+
+int64_t TaskColumns(const MatMulNBitsShape& shape) {
+  return std::max<int64_t>(1, kTaskBytes / shape.code_bytes() / kLineColumns) * kLineColumns;
+}
 
 // Memory of the thread that asks, which it keeps: the host's threads outlive a call.
 void* ThreadMemory(size_t bytes) {
@@ -76,9 +82,10 @@ void MatMulNBits(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensor
   Run(is_few ? nullptr : threads, work.tiles,
       [&](int64_t tile) { kernels.round(work, work.TileAt(tile)); });
   if (is_few) {
-    Run(threads, Tasks(shape.columns, kTaskColumns), [&](int64_t task) {
-      const int64_t first = task * kTaskColumns;
-      kernels.dot(work, first, std::min(first + kTaskColumns, shape.columns));
+    const int64_t columns = TaskColumns(shape);
+    Run(threads, Tasks(shape.columns, columns), [&](int64_t task) {
+      const int64_t first = task * columns;
+      kernels.dot(work, first, std::min(first + columns, shape.columns));
     });
   } else {
     Run(threads, Tasks(shape.columns, kernels.panel_columns),

@@ -164,6 +164,12 @@ void RoundTile(const NBitsWork& work, const RowTile& tile) {
   std::fill(offsets + end, offsets + work.padded_groups() * tile.rows, 0.0f);
 }
 
+template <int kBits>
+constexpr float kMiddleCode = kBits == 8 ? 128 : 8;
+// What Codes takes off the codes.
+template <int kBits>
+constexpr float kCodesOffset = kBits == 8 ? kWholeCodesOffset : 0;
+
 // Packed codes as float32.
 template <int kBits>
 void UnpackCodes(const uint8_t* packed, int64_t count, float* floats) {
@@ -184,7 +190,7 @@ void LoadZeroPoints(const NBitsWork& work, int64_t column, int64_t first, int64_
   const void* given = work.tensors.zero_points;
   switch (shape.zero_points) {
     case ZeroPoints::kMiddle:
-      std::fill_n(zero_points, count, kBits == 8 ? 128.0f : 8.0f);
+      std::fill_n(zero_points, count, kMiddleCode<kBits>);
       return;
     case ZeroPoints::kScaleType:
       return LoadAll(shape.scale_type, given, column * shape.groups() + first, count, zero_points);
@@ -209,7 +215,7 @@ void LoadScales(const NBitsWork& work, int64_t column, int64_t first, int64_t co
   LoadAll(work.shape.scale_type, work.tensors.scales, column * work.shape.groups() + first, count,
           scales);
   LoadZeroPoints<kBits>(work, column, first, count, shifts);
-  const Vec offset = Vec::All(kBits == 8 ? kWholeCodesOffset : 0.0f);
+  const Vec offset = Vec::All(kCodesOffset<kBits>);
   for (int64_t i = 0; i < padded; i += kLanes) {
     ((offset - Vec::Load(shifts + i)) * Vec::Load(scales + i)).Store(shifts + i);
   }
@@ -227,7 +233,8 @@ class Dots {
 
   // Columns past the last are the last.
   Dots(const NBitsWork& work, int64_t column, int64_t last)
-      : work_(work), ahead_(kColumns * work.shape.code_bytes() + kPrefetchBytes) {
+      : work_(work),
+        ahead_((kColumns > 1 ? kColumns * work.shape.code_bytes() : 0) + kPrefetchBytes) {
     for (int c = 0; c < kColumns; ++c) {
       columns_[c] = std::min(column + c, last);
       codes_[c] = work.tensors.codes + columns_[c] * work.shape.code_bytes();
@@ -239,7 +246,7 @@ class Dots {
     const int64_t groups = work_.shape.groups();
     for (int64_t first = 0; first < groups; first += kSpanGroups) {
       const int64_t count = std::min(kSpanGroups, groups - first);
-      for (int c = 0; c < kColumns; ++c) MakeScalesReady(c, first, count);
+      MakeScalesReady(first, count);
       const int64_t whole = count / kGroups * kGroups;
       for (int64_t g = 0; g < whole; g += kGroups) {
         AddGroups(first + g, g, [](const uint8_t* codes) { return Bytes::Load(codes); });
@@ -256,16 +263,40 @@ class Dots {
   }
 
  private:
+  void MakeScalesReady(int64_t first, int64_t count) {
+    switch (work_.shape.scale_type) {
+      case DataType::kFloat16:
+        return MakeScalesReady<Float16>(first, count);
+      case DataType::kBFloat16:
+        return MakeScalesReady<BFloat16>(first, count);
+      default:
+        return MakeScalesReady<float>(first, count);
+    }
+  }
+
   // Products of scales of both sides; what zero points make of y goes to the sums at once.
-  void MakeScalesReady(int c, int64_t first, int64_t count) {
-    float scales[kSpanGroups];
-    float shifts[kSpanGroups];
-    LoadScales<kBits>(work_, columns_[c], first, count, scales, shifts);
-    for (int r = 0; r < kRows; ++r) {
-      const int64_t row = r * work_.padded_groups() + first;
+  template <typename S>
+  void MakeScalesReady(int64_t first, int64_t count) {
+    for (int c = 0; c < kColumns; ++c) {
+      const S* scales =
+          static_cast<const S*>(work_.tensors.scales) + columns_[c] * work_.shape.groups() + first;
+      const bool is_middle = work_.shape.zero_points == ZeroPoints::kMiddle;
+      float zero_points[kSpanGroups];
+      if (!is_middle) {
+        std::fill_n(zero_points, kSpanGroups, 0.0f);
+        LoadZeroPoints<kBits>(work_, columns_[c], first, count, zero_points);
+      }
       for (int64_t i = 0; i < count; i += kLanes) {
-        (Vec::Load(scales + i) * Vec::Load(work_.scales + row + i)).Store(scales_[c][r] + i);
-        sums_[c][r] = Fma(Vec::Load(shifts + i), Vec::Load(work_.offsets + row + i), sums_[c][r]);
+        Prefetch(reinterpret_cast<const char*>(scales + i) + kPrefetchScaleBytes);
+        const Vec scale = LoadFirstFloats(scales + i, count - i);
+        const Vec zero_point =
+            is_middle ? Vec::All(kMiddleCode<kBits>) : Vec::Load(zero_points + i);
+        const Vec shift = (Vec::All(kCodesOffset<kBits>) - zero_point) * scale;
+        for (int r = 0; r < kRows; ++r) {
+          const int64_t row = r * work_.padded_groups() + first + i;
+          (scale * Vec::Load(work_.scales + row)).Store(scales_[c][r] + i);
+          sums_[c][r] = Fma(shift, Vec::Load(work_.offsets + row), sums_[c][r]);
+        }
       }
     }
   }
@@ -281,12 +312,16 @@ class Dots {
     for (int v = 0; v < kVectors; ++v) {
       const int64_t at = group * kGroupBytes + v * kVector;
       const int8_t* x = work_.codes + at * kParts;
+      Bytes packed[kColumns];
       for (int c = 0; c < kColumns; ++c) {
         Prefetch(codes_[c] + at + ahead_);
-        const Codes<kBits> codes(load(codes_[c] + at));
-        for (int r = 0; r < kRows; ++r) {
-          for (int part = 0; part < kParts; ++part) {
-            const Bytes activations = Bytes::Load(x + r * work_.padded_depth() + part * kVector);
+        packed[c] = load(codes_[c] + at);
+      }
+      for (int r = 0; r < kRows; ++r) {
+        for (int part = 0; part < kParts; ++part) {
+          const Bytes activations = Bytes::Load(x + r * work_.padded_depth() + part * kVector);
+          for (int c = 0; c < kColumns; ++c) {
+            const Codes<kBits> codes(packed[c]);
             products[c][r] = Dot<kBits>(products[c][r], codes.parts[part], activations);
           }
         }
@@ -307,8 +342,10 @@ class Dots {
     }
   }
 
-  // Rows of W lie one behind another: so far past these are the next, and those are asked for.
+  // Rows of W lie one behind another: so far past these are the next, and those are asked for. One
+  // column alone is read from end to end, and what is asked for is soon its own.
   static constexpr int64_t kPrefetchBytes = 6144;
+  static constexpr int64_t kPrefetchScaleBytes = 1024;
 
   const NBitsWork& work_;
   int64_t ahead_;
@@ -316,12 +353,11 @@ class Dots {
   const uint8_t* codes_[kColumns];
   Vec sums_[kColumns][kRows];
   // Four are read where one is left.
-  float scales_[kColumns][kRows][kSpanGroups + 4] = {};
+  float scales_[kColumns][kRows][kSpanGroups + 4];
 };
 
-template <int kBits, int kBlockSize, int kRows>
+template <int kBits, int kBlockSize, int kRows, int kColumns = 2>
 void DotColumns(const NBitsWork& work, int64_t first, int64_t last) {
-  constexpr int kColumns = 2;
   for (int64_t n = first; n < last; n += kColumns) {
     float y[kRows][kColumns];
     Dots<kBits, kBlockSize, kRows, kColumns>(work, n, last - 1).Run(y);
@@ -525,11 +561,23 @@ auto RoundOf(DataType type) {
   }
 }
 
+// How many columns of one row are computed side by side. Four share what is loaded of x, which
+// counts where groups are small, and hide each other's ends, which counts where rows are short. One
+// reads memory in a single stream, which is the fastest where rows are long and take few
+// instructions.
 template <int kBits, int kBlockSize>
-auto DotOf(int64_t rows) {
-  switch (rows) {
+auto DotOf(const MatMulNBitsShape& shape) {
+  constexpr int64_t kShortBytes = 1024;
+  switch (shape.rows) {
     case 1:
-      return DotColumns<kBits, kBlockSize, 1>;
+      if constexpr (kBits == 8) {
+        return DotColumns<kBits, kBlockSize, 1, 2>;
+      } else if constexpr (kBlockSize < kMostBlockSize) {
+        return DotColumns<kBits, kBlockSize, 1, 4>;
+      } else {
+        return shape.code_bytes() <= kShortBytes ? DotColumns<kBits, kBlockSize, 1, 4>
+                                                 : DotColumns<kBits, kBlockSize, 1, 1>;
+      }
     case 2:
       return DotColumns<kBits, kBlockSize, 2>;
     case 3:
@@ -550,13 +598,13 @@ NBitsKernels KernelsOf(const MatMulNBitsShape& shape) {
                                             : RoundOf<kBits, false>(shape.data_type);
   switch (shape.block_size) {
     case 32:
-      kernels.dot = DotOf<kBits, 32>(shape.rows);
+      kernels.dot = DotOf<kBits, 32>(shape);
       break;
     case 64:
-      kernels.dot = DotOf<kBits, 64>(shape.rows);
+      kernels.dot = DotOf<kBits, 64>(shape);
       break;
     default:
-      kernels.dot = DotOf<kBits, 128>(shape.rows);
+      kernels.dot = DotOf<kBits, 128>(shape);
   }
   return kernels;
 }

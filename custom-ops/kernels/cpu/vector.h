@@ -179,6 +179,26 @@ Vec LoadFloats(const T* p) {
   }
 }
 
+// The first `count` of them, and zeros; all where count is larger than a vector.
+template <typename T>
+Vec LoadFirstFloats(const T* p, int64_t count) {
+  if (count >= Vec::kLanes) return LoadFloats(p);
+#if defined(__AVX512F__)
+  const auto first = static_cast<__mmask16>((1u << count) - 1u);
+  if constexpr (std::is_same_v<T, float>) {
+    return {_mm512_maskz_loadu_ps(first, p)};
+  } else {
+    T values[Vec::kLanes];
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(values), _mm256_maskz_loadu_epi16(first, p));
+    return LoadFloats(values);
+  }
+#else
+  T values[Vec::kLanes] = {};
+  std::copy_n(p, count, values);
+  return LoadFloats(values);
+#endif
+}
+
 // Neighbours of T from float32.
 template <typename T>
 void StoreFloats(Vec v, T* p) {
