@@ -122,7 +122,10 @@ public sealed record BambaRuntimeOptions
         }
     } = HubSettings.Default.ExportCacheFolder;
 
-    /// <summary>Which kept export of a checkpoint is taken; null for float32 where there is one, else any.</summary>
+    /// <summary>
+    /// Which kept export of a checkpoint is taken; null for float32 where there is one, else any. One with matrices of fewer bits is
+    /// taken only where there is no other.
+    /// </summary>
     public ElementType? Dtype { get; init; }
 
     /// <summary>Where the library logs, under the category <c>Bamba.Onnx</c>; nowhere by default.</summary>

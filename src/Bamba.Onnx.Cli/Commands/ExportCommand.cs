@@ -177,7 +177,7 @@ internal static class ExportCommand
     )
     {
         string reference = await ModelSource
-            .ResolveAsync(console, new ModelRequest(folders.Checkpoint), new ExportOptions(), cancellationToken)
+            .ResolveAsync(console, new ModelRequest(folders.Checkpoint), cancellationToken)
             .ConfigureAwait(false);
         QualityReport report = QualityCheck.Run(
             console,
