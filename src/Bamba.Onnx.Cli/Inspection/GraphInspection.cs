@@ -41,7 +41,7 @@ internal sealed partial record GraphInspection
         {
             Profile = profile.ToString().ToLowerInvariant(),
             File = name,
-            Bytes = new FileInfo(Path.Combine(folder, name)).Length,
+            Bytes = FileSize.Of(Path.Combine(folder, name))!.Value,
             IrVersion = model.IrVersion,
             Opsets = model.OpsetImport.ToDictionary(import => DomainName(import.Domain), import => import.Version),
             Nodes = model.Graph.Node.Count,
