@@ -9,7 +9,7 @@ namespace Bamba.Onnx;
 /// <summary>How a model is loaded. What is null was not said, and ONNX Runtime or the model decides.</summary>
 public sealed record BambaRuntimeOptions
 {
-    /// <summary>Threads of one operator; null for one a core.</summary>
+    /// <summary>Threads of one operator; null for one a core of those that the process may use, and on a device for one.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not positive.</exception>
     public int? Threads
     {
