@@ -58,7 +58,7 @@ public static class BambaExporter
         int contextLength = ContextLengthOf(options, config);
         ExportLayout layout = LayoutOf(options, config, quantization);
         using StagingFolder staging = StagingFolder.For(target);
-        var weights = new WeightPlan(options.MaxShardBytes);
+        var weights = new WeightPlan(layout.MostFileBytes(options.MaxShardBytes));
         Dictionary<GraphProfile, byte[]> graphs = layout.Profiles.ToDictionary(
             profile => profile,
             profile =>
@@ -75,6 +75,7 @@ public static class BambaExporter
                     )
                     .ToByteArray()
         );
+        RequireFewFiles(options, layout, weights);
         if (source is not null && quantization is { NeedsActivations: true })
         {
             progress?.Report(new ExportProgress(ExportStage.Calibrating, 0, 0));
@@ -90,7 +91,7 @@ public static class BambaExporter
         {
             File.WriteAllBytes(staging.File(layout.Graph(profile)), graph);
         }
-        CompanionFiles.Write(checkpoint, staging.Path, config, contextLength, layout);
+        CompanionFiles.Write(checkpoint, staging.Path, config, contextLength, layout, weights.ShardBytes.Count);
 
         var manifest = new ModelManifest
         {
@@ -167,6 +168,17 @@ public static class BambaExporter
             profiles,
             WebDtypes.Of(options.Dtype ?? ElementType.Float32, quantization?.LeastBits(config))
         );
+    }
+
+    private static void RequireFewFiles(ExportOptions options, ExportLayout layout, WeightPlan weights)
+    {
+        if (layout.WebDtype is not null && weights.ShardBytes.Count > ExportLayout.MostWebFiles)
+        {
+            throw new ArgumentException(
+                $"expected files of weights so large that there are at most {ExportLayout.MostWebFiles} of them, which is what transformers.js takes; found {weights.ShardBytes.Count}",
+                nameof(options)
+            );
+        }
     }
 
     private static int ContextLengthOf(ExportOptions options, BambaConfig config)

@@ -25,7 +25,7 @@ public sealed record ExportOptions
 
     /// <summary>
     /// The most bytes of a file of weights, after which another begins; a tensor of more has a file of its own. Null for a single
-    /// file.
+    /// file. With <see cref="GraphProfile.Web"/> it is <see cref="ExportLayout.MostWebFileBytes"/> at most.
     /// </summary>
     public long? MaxShardBytes { get; init; }
 

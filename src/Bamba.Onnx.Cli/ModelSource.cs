@@ -17,33 +17,57 @@ internal static class ModelSource
     // Another build may write other graphs.
     private static string ExporterBuild => typeof(BambaExporter).Module.ModuleVersionId.ToString("N");
 
-    /// <summary>The exported folder of a model.</summary>
+    /// <summary>The exported folder of a model, that of a checkpoint in float32.</summary>
     /// <exception cref="BambaFormatException">There is no such model.</exception>
     /// <exception cref="HubException">The hub does not give it.</exception>
     public static async Task<string> ResolveAsync(
         CliConsole console,
         ModelRequest request,
-        ExportOptions options,
         CancellationToken cancellationToken
     )
     {
-        var settings = HubSettings.From(console.Variable);
-        var exports = new ExportCache(settings.ExportCacheFolder);
         LocatedModel located = await LocateAsync(console, request, HubContent.Model, cancellationToken)
             .ConfigureAwait(false);
-        if (located.IsExported)
-        {
-            return located.Folder;
-        }
+        var form = new ExportForm(ElementType.Float32);
+        return located.IsExported
+            ? located.Folder
+            : await ExportAsync(
+                    console,
+                    request,
+                    located,
+                    form,
+                    _ => new ExportOptions { Dtype = form.Dtype },
+                    cancellationToken
+                )
+                .ConfigureAwait(false);
+    }
+
+    /// <summary>The kept export of a checkpoint, made where there is none.</summary>
+    /// <param name="console">Gets the progress.</param>
+    /// <param name="request">What the user calls the checkpoint.</param>
+    /// <param name="located">The checkpoint.</param>
+    /// <param name="form">In what form it is exported.</param>
+    /// <param name="options">The options that make it so, of the checkpoint's folder; asked only where there is no export yet.</param>
+    /// <param name="cancellationToken">Ends the export.</param>
+    public static async Task<string> ExportAsync(
+        CliConsole console,
+        ModelRequest request,
+        LocatedModel located,
+        ExportForm form,
+        Func<string, ExportOptions> options,
+        CancellationToken cancellationToken
+    )
+    {
+        var exports = new ExportCache(HubSettings.From(console.Variable).ExportCacheFolder);
         KeptExport kept = await exports
             .GetOrMakeAsync(
                 ExportSource.Of(located.Folder),
-                options.Dtype ?? ElementType.Float32,
+                form,
                 ExporterBuild,
                 target =>
                 {
                     console.Error.WriteLine($"exporting {request.Model ?? located.Folder} to {exports.Folder}");
-                    ExportCommand.Run(console, located.Folder, target, options, cancellationToken);
+                    ExportCommand.Run(console, located.Folder, target, options(located.Folder), cancellationToken);
                 },
                 cancellationToken
             )

@@ -6,7 +6,7 @@ namespace Bamba.Onnx.Hub;
 
 /// <summary>
 /// Exports of checkpoints, made when first asked for. A folder appears under its name when it is whole; one that is newer, of the
-/// same checkpoint and element type, takes the place of an older. Finding one needs no exporter. Deleting any costs time only.
+/// same checkpoint and form, takes the place of an older. Finding one needs no exporter. Deleting any costs time only.
 /// </summary>
 public sealed class ExportCache
 {
@@ -39,27 +39,28 @@ public sealed class ExportCache
             ]
             : [];
 
-    /// <summary>The newest export of a checkpoint in its present state, null where there is none.</summary>
+    /// <summary>
+    /// The newest export of a checkpoint in its present state, null where there is none. One whose matrices have fewer bits is taken
+    /// only where there is no other.
+    /// </summary>
     /// <param name="source">The checkpoint.</param>
     /// <param name="dtype">The element type; null for float32 where there is one, which every provider runs, else any.</param>
-    /// <param name="exporter">The exporter's build; null for any.</param>
-    public KeptExport? Find(ExportSource source, ElementType? dtype = null, string? exporter = null)
+    public KeptExport? Find(ExportSource source, ElementType? dtype = null)
     {
         ArgumentNullException.ThrowIfNull(source);
-        return Exports()
-            .Where(kept => kept.Source.IsSameState(source))
+        return Of(source)
             .Where(kept => dtype is null || kept.Dtype == dtype)
-            .Where(kept => exporter is null || kept.Exporter == exporter)
-            .OrderBy(kept => kept.Dtype == ElementType.Float32 ? 0 : 1)
+            .OrderBy(kept => kept.Quantization is null ? 0 : 1)
+            .ThenBy(kept => kept.Dtype == ElementType.Float32 ? 0 : 1)
             .FirstOrDefault();
     }
 
     /// <summary>
     /// The export of a checkpoint by an exporter: the one that is here, else a new one. Of several processes that want the same one
-    /// makes it while the others wait. Older exports of the checkpoint with the element type go, unless a program has them open.
+    /// makes it while the others wait. Older exports of the checkpoint in that form go, unless a program has them open.
     /// </summary>
     /// <param name="source">The checkpoint.</param>
-    /// <param name="dtype">The element type.</param>
+    /// <param name="form">In what form it is exported.</param>
     /// <param name="exporter">The exporter's build.</param>
     /// <param name="export">Writes an export to the folder that it is given.</param>
     /// <param name="cancellationToken">Ends the waiting for another process.</param>
@@ -67,34 +68,35 @@ public sealed class ExportCache
     /// <exception cref="OperationCanceledException">The waiting was cancelled.</exception>
     public async Task<KeptExport> GetOrMakeAsync(
         ExportSource source,
-        ElementType dtype,
+        ExportForm form,
         string exporter,
         Action<string> export,
         CancellationToken cancellationToken = default
     )
     {
         ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(form);
         ArgumentNullException.ThrowIfNull(exporter);
         ArgumentNullException.ThrowIfNull(export);
-        if (Find(source, dtype, exporter) is { } here)
+        if (Find(source, form, exporter) is { } here)
         {
             return here;
         }
-        string checkpoint = Digest($"{source}|{dtype.ShortName()}");
         using FileLock held = await FileLock
-            .AcquireAsync(Path.Combine(Folder, ".locks", $"{checkpoint}.lock"), cancellationToken)
+            .AcquireAsync(Path.Combine(Folder, ".locks", $"{Digest($"{source}|{form}")}.lock"), cancellationToken)
             .ConfigureAwait(false);
-        if (Find(source, dtype, exporter) is { } madeMeanwhile)
+        if (Find(source, form, exporter) is { } madeMeanwhile)
         {
             return madeMeanwhile;
         }
         var made = new KeptExport
         {
             Source = source,
-            Dtype = dtype,
+            Dtype = form.Dtype,
+            Quantization = form.Quantization,
             Exporter = exporter,
             Made = DateTime.UtcNow,
-            Folder = FolderOf(source, dtype, exporter),
+            Folder = FolderOf(source, form, exporter),
         };
         Make(made, export);
         RemoveOlder(made);
@@ -103,13 +105,14 @@ public sealed class ExportCache
 
     /// <summary>The folder that an export has or will have.</summary>
     /// <param name="source">The checkpoint.</param>
-    /// <param name="dtype">The element type.</param>
+    /// <param name="form">In what form it is exported.</param>
     /// <param name="exporter">The exporter's build.</param>
-    public string FolderOf(ExportSource source, ElementType dtype, string exporter)
+    public string FolderOf(ExportSource source, ExportForm form, string exporter)
     {
         ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(form);
         string files = string.Join('|', source.Files.Select(file => $"{file.Name}:{file.Bytes}:{file.Modified.Ticks}"));
-        return Path.Combine(Folder, $"{source.Name}-{Digest($"{source}|{dtype.ShortName()}|{exporter}|{files}")}");
+        return Path.Combine(Folder, $"{source.Name}-{Digest($"{source}|{form}|{exporter}|{files}")}");
     }
 
     /// <summary>Keeps an export from being removed until the result is disposed. Folders elsewhere have nothing to fear.</summary>
@@ -128,6 +131,11 @@ public sealed class ExportCache
             return null;
         }
     }
+
+    private IEnumerable<KeptExport> Of(ExportSource source) => Exports().Where(kept => kept.Source.IsSameState(source));
+
+    private KeptExport? Find(ExportSource source, ExportForm form, string exporter) =>
+        Of(source).FirstOrDefault(kept => kept.Form == form && kept.Exporter == exporter);
 
     private static void Make(KeptExport kept, Action<string> export)
     {
@@ -160,7 +168,7 @@ public sealed class ExportCache
     {
         foreach (
             KeptExport older in Exports()
-                .Where(kept => kept.Folder != newest.Folder && kept.Dtype == newest.Dtype)
+                .Where(kept => kept.Folder != newest.Folder && kept.Form == newest.Form)
                 .Where(kept => kept.Source.IsSameCheckpoint(newest.Source))
         )
         {

@@ -9,7 +9,7 @@ public sealed record KeptExport
 {
     internal const string RecordName = "kept.json";
 
-    private const int CurrentFormatVersion = 1;
+    private const int CurrentFormatVersion = 2;
 
     /// <summary>The folder; it can be loaded as any exported folder can.</summary>
     [JsonIgnore]
@@ -21,8 +21,15 @@ public sealed record KeptExport
     /// <summary>The checkpoint that it came from.</summary>
     public required ExportSource Source { get; init; }
 
-    /// <summary>Element type of weights and activations; all other options are an export's defaults.</summary>
+    /// <summary>Element type of weights and activations.</summary>
     public required ElementType Dtype { get; init; }
+
+    /// <summary>The <see cref="ExportForm.Quantization"/> of its form; null in records of format 1, which know none.</summary>
+    public string? Quantization { get; init; }
+
+    /// <summary>In what form the checkpoint is exported.</summary>
+    [JsonIgnore]
+    public ExportForm Form => new(Dtype, Quantization);
 
     /// <summary>The exporter's build: another one may write other graphs.</summary>
     public required string Exporter { get; init; }
@@ -44,7 +51,7 @@ public sealed record KeptExport
             return
                 File.Exists(path)
                 && JsonSerializer.Deserialize(File.ReadAllBytes(path), KeptExportJson.Default.KeptExport)
-                    is { FormatVersion: CurrentFormatVersion } kept
+                    is { FormatVersion: >= 1 and <= CurrentFormatVersion } kept
                 && File.Exists(Path.Combine(folder, ModelFiles.Manifest))
                 && ModelFolderContents.FirstMissing(folder, HubContent.Model) is null
                 ? kept with

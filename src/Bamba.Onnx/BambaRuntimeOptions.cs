@@ -9,7 +9,7 @@ namespace Bamba.Onnx;
 /// <summary>How a model is loaded. What is null was not said, and ONNX Runtime or the model decides.</summary>
 public sealed record BambaRuntimeOptions
 {
-    /// <summary>Threads of one operator; null for one a core.</summary>
+    /// <summary>Threads of one operator; null for one a core of those that the process may use, and on a device for one.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not positive.</exception>
     public int? Threads
     {
@@ -122,7 +122,10 @@ public sealed record BambaRuntimeOptions
         }
     } = HubSettings.Default.ExportCacheFolder;
 
-    /// <summary>Which kept export of a checkpoint is taken; null for float32 where there is one, else any.</summary>
+    /// <summary>
+    /// Which kept export of a checkpoint is taken; null for float32 where there is one, else any. One with matrices of fewer bits is
+    /// taken only where there is no other.
+    /// </summary>
     public ElementType? Dtype { get; init; }
 
     /// <summary>Where the library logs, under the category <c>Bamba.Onnx</c>; nowhere by default.</summary>

@@ -1,6 +1,11 @@
+using System.Globalization;
 using Bamba.Onnx.Cli.Benchmarking;
 using Bamba.Onnx.Cli.Inspection;
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Exporter;
+using Bamba.Onnx.Exporter.Quantization;
+using Bamba.Onnx.Graph.Proto;
+using Bamba.Onnx.Testing;
 
 namespace Bamba.Onnx.Cli.Tests;
 
@@ -74,7 +79,7 @@ public sealed class BenchmarkTests
             Dtype = "f16",
             Provider = "CPU",
             Device = null,
-            StepWeightBytes = 3L << 29,
+            StepWeights = new StepWeights(3L << 29, 0),
             CopySpeed = null,
             Scan = ScanImplementation.FunctionBody,
             Threads = 8,
@@ -100,18 +105,76 @@ public sealed class BenchmarkTests
         Assert.Equal("A sequence's state takes 1,234,567 bytes, and 89 bytes a token.", lines[7]);
     }
 
+    [Theory]
+    [InlineData("base", null)]
+    [InlineData("base", 8)]
+    [InlineData("base", 4)]
+    [InlineData("two-groups", null)]
+    [InlineData("two-groups", 8)]
+    [InlineData("two-groups", 4)]
+    public void A_step_reads_every_matrix_once_and_one_row_of_what_is_looked_up(string checkpoint, int? bits)
+    {
+        string folder = ExportedModels.Of(TestData.Case(checkpoint), OfBits(bits));
+        var config = BambaConfig.Load(Path.Combine(folder, "config.json"));
+        long row = bits is { } few
+            ? (config.HiddenSize * few / 8) + (config.HiddenSize / 32 * sizeof(float))
+            : config.HiddenSize * sizeof(float);
+        long angles = 2L * config.Rope.RotaryDim / 2 * sizeof(float);
+        long rotary = angles * config.MaxPositionEmbeddings;
+        long stored = ModelInspection.Of(folder, CustomOps.Off).WeightBytes.Values.Sum();
+        bool isTied = config.TieWordEmbeddings;
+        Assert.Equal(checkpoint == "two-groups", isTied);
+        Assert.Equal(
+            new StepWeights(stored - rotary - (isTied ? 0 : row * config.VocabSize), angles + (isTied ? 0 : row)),
+            StepWeights.Of(ModelInspection.ReadGraph(Path.Combine(folder, "runtime.onnx")))
+        );
+    }
+
+    [Theory]
+    [InlineData("base", null)]
+    [InlineData("base", 4)]
+    [InlineData("two-groups", null)]
+    [InlineData("two-groups", 8)]
+    [InlineData("two-groups", 4)]
+    public void Inspect_counts_stored_bytes_once(string checkpoint, int? bits)
+    {
+        string folder = ExportedModels.Of(TestData.Case(checkpoint), OfBits(bits));
+        bool[] referred = new bool[new FileInfo(Path.Combine(folder, "model.onnx.data")).Length];
+        foreach (
+            TensorProto tensor in ModelInspection
+                .ReadGraphs(folder, ModelManifest.Load(folder).Layout)
+                .Values.SelectMany(graph => graph.Graph.Initializer)
+        )
+        {
+            referred.AsSpan(NumberOf(tensor, "offset"), NumberOf(tensor, "length")).Fill(true);
+        }
+        Assert.Equal(
+            referred.Count(isReferred => isReferred),
+            ModelInspection.Of(folder, CustomOps.Off).WeightBytes.Values.Sum()
+        );
+
+        static int NumberOf(TensorProto tensor, string key) =>
+            int.Parse(tensor.ExternalData.Single(entry => entry.Key == key).Value, CultureInfo.InvariantCulture);
+    }
+
+    private static ExportOptions OfBits(int? bits) =>
+        new()
+        {
+            Quantization = bits is { } few
+                ? QuantizationOptions.Of(new WeightQuantization { Bits = few, GroupSize = 32 })
+                : null,
+        };
+
     [Fact]
-    public void Hardware_threads_of_a_core_count_once()
+    public void The_processor_has_the_name_that_the_list_gives_it()
     {
         string[] list =
         [
             .. from thread in Enumerable.Range(0, 8)
-            from line in (string[])
-                ["model name\t: Some CPU @ 3: 1", $"physical id\t: {thread / 4}", $"core id\t\t: {thread % 2}", ""]
+            from line in (string[])["model name\t: Some CPU @ 3: 1", $"core id\t\t: {thread}", ""]
             select line,
         ];
-        Assert.Equal(4, Machine.PhysicalCores(list));
         Assert.Equal("Some CPU @ 3: 1", Machine.CpuName(list));
-        Assert.Null(Machine.PhysicalCores(["processor : 0"]));
+        Assert.Null(Machine.CpuName(["processor : 0"]));
     }
 }

@@ -21,7 +21,10 @@ public sealed class CompletionTests
     [InlineData("bamba-onnx quality x --max-", "--max-seconds --max-tokens")]
     [InlineData("bamba-onnx completion ", "bash fish pwsh zsh")]
     [InlineData("bamba-onnx completion bash ", "--help")]
-    [InlineData("bamba-onnx inspect x --json --", "--download --dtype --help --html --ops --revision --trace")]
+    [InlineData(
+        "bamba-onnx inspect x --json --",
+        "--calibration --download --dtype --embedding --group-size --head --help --html --keep --method --ops --revision --scales --trace --weights --zero-points"
+    )]
     [InlineData("bamba-onnx nothing-like-it", "")]
     public async Task Proposals_fit_their_place(string line, string expected) =>
         Assert.Equal(expected, string.Join(' ', await Proposals(line)));

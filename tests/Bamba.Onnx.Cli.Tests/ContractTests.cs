@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bamba.Onnx.Cli.Contracts;
+using Bamba.Onnx.Cli.Inspection;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
 using Bamba.Onnx.Exporter.Quantization;
@@ -171,10 +172,111 @@ public sealed class ContractTests
     }
 
     [Fact]
+    public void A_file_that_no_browser_can_hold_breaks_the_rule_of_sizes()
+    {
+        string copy = ExportedModels.CopyOf(TestData.TinyShakespeare, AllProfiles);
+        try
+        {
+            const long Bytes = ExportLayout.MostWebFileBytes + 1;
+            // Its end is a hole, which takes no room on the disk.
+            using (FileStream weights = File.OpenWrite(Path.Combine(copy, WebData)))
+            {
+                weights.SetLength(Bytes);
+            }
+            var manifest = ModelManifest.Load(copy);
+            (
+                manifest with
+                {
+                    Files =
+                    [
+                        .. manifest.Files.Select(file => file.Name == WebData ? file with { Bytes = Bytes } : file),
+                    ],
+                }
+            ).Save(copy);
+            Assert.Equal($"{Bytes} bytes", Assert.Single(AssertBreaks("web.data-size", copy)).Found);
+        }
+        finally
+        {
+            Directory.Delete(copy, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void More_files_of_weights_than_transformers_js_takes_break_the_rule_of_their_count()
+    {
+        string copy = ExportedModels.CopyOf(TestData.TinyShakespeare, AllProfiles);
+        try
+        {
+            var folder = new BrokenFolder(copy);
+            folder.EditGraph(
+                Web,
+                model =>
+                {
+                    for (int i = 1; i <= ExportLayout.MostWebFiles; i++)
+                    {
+                        File.CreateSymbolicLink(folder[$"{WebData}_{i}"], "model.onnx_data");
+                        // Several tensors may share a file; the model has fewer than files here.
+                        TensorProto tensor =
+                            i < model.Graph.Initializer.Count ? model.Graph.Initializer[i] : Copy(model, i);
+                        tensor.ExternalData.Single(entry => entry.Key == "location").Value = $"model.onnx_data_{i}";
+                    }
+                }
+            );
+            folder.EditJson(
+                "config.json",
+                json =>
+                    json["transformers.js_config"]!["use_external_data_format"]!["model.onnx"] =
+                        ExportLayout.MostWebFiles + 1
+            );
+            folder.RewriteManifest();
+            Assert.Equal("101", Assert.Single(AssertBreaks("web.data-count", copy)).Found);
+        }
+        finally
+        {
+            Directory.Delete(copy, recursive: true);
+        }
+
+        static TensorProto Copy(ModelProto model, int number)
+        {
+            TensorProto copy = model.Graph.Initializer[1].Clone();
+            copy.Name = $"copy.{number}";
+            model.Graph.Initializer.Add(copy);
+            return copy;
+        }
+    }
+
+    [Fact]
+    public void A_folder_of_links_keeps_every_rule_and_has_the_sizes_of_what_they_lead_to()
+    {
+        string export = ExportedModels.Of(TestData.TinyShakespeare, AllProfiles);
+        using var links = new TemporaryFolder();
+        foreach (string file in Directory.EnumerateFiles(export, "*", SearchOption.AllDirectories))
+        {
+            string link = links[Path.GetRelativePath(export, file)];
+            Directory.CreateDirectory(Path.GetDirectoryName(link)!);
+            File.CreateSymbolicLink(link, file);
+        }
+        Assert.DoesNotContain(ContractRules.Check(links.Path), rule => !rule.Passed);
+        Assert.Equal(
+            ModelInspection.Of(export, CustomOps.Off).Graphs.Select(graph => graph.Bytes),
+            ModelInspection.Of(links.Path, CustomOps.Off).Graphs.Select(graph => graph.Bytes)
+        );
+    }
+
+    [Fact]
+    public void Weights_in_several_files_keep_every_rule()
+    {
+        string folder = ExportedModels.Of(TestData.TinyShakespeare, AllProfiles with { MaxShardBytes = 8_000_000 });
+        Assert.True(File.Exists(Path.Combine(folder, WebData + "_2")));
+        IReadOnlyList<ContractResult> results = ContractRules.Check(folder);
+        Assert.DoesNotContain(results, rule => !rule.Passed || rule.Skipped is not null);
+    }
+
+    [Fact]
     public void Every_rule_has_a_name_of_its_own_and_a_proof_above() =>
         Assert.Equal(
             ContractRules.All.Select(rule => rule.Id).Order(),
-            Proofs.Keys.Concat(["manifest.files", "web.attention"]).Order()
+            Proofs.Keys.Concat(["manifest.files", "web.attention", "web.data-size"]).Order()
         );
 
     [Fact]

@@ -246,7 +246,7 @@ public sealed class ExportCommandTests : IDisposable
             large,
             name =>
                 Assert.Contains(
-                    $"{name} has 1,572,864 bytes, more than --max-shard-size: a tensor is never split",
+                    $"{name} has 1,572,864 bytes, more than 1,000,000: a tensor is never split",
                     export.Error
                 )
         );

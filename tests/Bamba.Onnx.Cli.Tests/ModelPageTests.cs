@@ -130,6 +130,7 @@ public sealed partial class ModelPageTests : IDisposable
         // The prompt, and each token but the last.
         IElement time = Section(page, "Time by kind of node");
         Assert.StartsWith("4 runs of the model took ", time.QuerySelector("p")!.TextContent);
+        Assert.DoesNotContain("launch", time.TextContent);
         string[] kinds = [.. time.QuerySelectorAll("tbody tr").Select(row => row.Children[0].TextContent)];
         Assert.Superset(new HashSet<string> { "MatMul", "Mamba2ChunkScan (function)" }, kinds.ToHashSet());
         double shares = time.QuerySelectorAll("tbody tr").Sum(row => Real(row.Children[4].TextContent.TrimEnd('%')));
@@ -143,6 +144,17 @@ public sealed partial class ModelPageTests : IDisposable
             .Sum(row => Milliseconds(row.Children[^1].TextContent));
         double outside = Milliseconds(Section(page, "Layers").QuerySelectorAll("p")[^1].TextContent.Split(" ms")[0]);
         Assert.Equal(inNodes, inLayers + outside, tolerance: 1);
+    }
+
+    [Fact]
+    public async Task A_trace_of_a_device_is_drawn_and_says_what_its_times_are()
+    {
+        File.WriteAllText(folder["trace.json"], RunTraceTests.OfCuda);
+        IHtmlDocument page = await Page(ExportedModels.Of(TestData.Case("base")), "--trace", folder["trace.json"]);
+        Assert.StartsWith(
+            "2 runs of the model took 0.9 ms: 0.2 ms in nodes, 0.7 ms between them; nodes on a device have the time of their launch",
+            Section(page, "Time by kind of node").QuerySelector("p")!.TextContent
+        );
     }
 
     [Fact]
@@ -211,6 +223,11 @@ public sealed partial class ModelPageTests : IDisposable
 
     [Theory]
     [InlineData("[]", 3, "expected a profile with a model_run in it, found none")]
+    [InlineData(
+        """[{"cat": "Session", "name": "model_run", "ts": 0, "dur": 9}]""",
+        3,
+        "expected a profile with nodes in it, found none"
+    )]
     [InlineData("{", 3, "is no profile of ONNX Runtime")]
     [InlineData("[{\"cat\": \"Session\"}]", 3, "is no profile of ONNX Runtime")]
     [InlineData(null, 3, "no such file")]

@@ -119,6 +119,83 @@ public sealed class RunCommandTests
     }
 
     [Fact]
+    public async Task A_checkpoint_is_exported_in_fewer_bits_once_for_each_choice_of_them()
+    {
+        using var cache = new TemporaryFolder();
+        var variables = new Dictionary<string, string> { ["BAMBA_ONNX_CACHE"] = cache.Path };
+        string[] args = ["run", TestData.TinyShakespeare, "-p", "ROMEO", "-n", "3", "--temperature", "0"];
+        string[] four = [.. args, "--weights", "int4", "--method", "nearest"];
+        string exporting = $"exporting {TestData.TinyShakespeare} to {cache.Path}";
+        CliRun first = await CliRun.In(variables, four);
+        CliRun second = await CliRun.In(variables, four);
+        Assert.Equal((0, 0, "", first.Out), (first.ExitCode, second.ExitCode, second.Error, second.Out));
+        Assert.StartsWith(exporting, first.Error);
+        foreach (
+            string[] other in (string[][])
+                [
+                    [.. four, "--group-size", "32"],
+                    [.. four, "--scales", "f16"],
+                    [.. four, "--keep", "*gate_proj*"],
+                    args,
+                ]
+        )
+        {
+            Assert.StartsWith(exporting, (await CliRun.In(variables, other)).Error);
+            Assert.Equal("", (await CliRun.In(variables, other)).Error);
+        }
+        Assert.Equal("", (await CliRun.In(variables, [.. four, "--group-size", "128"])).Error);
+
+        CliRun listed = await CliRun.In(
+            new Dictionary<string, string>(variables) { ["HF_HUB_CACHE"] = cache["hub"] },
+            "list"
+        );
+        Assert.Equal(
+            (4, 2),
+            (
+                listed.Out.Split("kept export, f32, ").Length - 1,
+                listed.Out.Split("in 4 bits, groups of 128  ").Length - 1
+            )
+        );
+    }
+
+    [Fact]
+    public async Task Another_text_to_see_activations_on_makes_another_export()
+    {
+        using var cache = new TemporaryFolder();
+        var variables = new Dictionary<string, string> { ["BAMBA_ONNX_CACHE"] = cache.Path };
+        string text = cache["text.txt"];
+        string[] args =
+        [
+            .. (string[])["run", TestData.TinyShakespeare, "-p", "ROMEO", "-n", "1"],
+            .. (string[])["--weights", "int4", "--method", "activation", "--calibration", text],
+        ];
+        foreach (
+            string line in (string[])["A horse, a horse, my kingdom for a horse! ", "Speak the speech, I pray you. "]
+        )
+        {
+            File.WriteAllText(text, string.Concat(Enumerable.Repeat(line, 200)));
+            Assert.StartsWith("exporting ", (await CliRun.In(variables, args)).Error);
+            Assert.Equal("", (await CliRun.In(variables, args)).Error);
+        }
+    }
+
+    [Theory]
+    [InlineData("run", "--weights", "int4")]
+    [InlineData("run", "--group-size", "128")]
+    [InlineData("chat", "--scales", "f16")]
+    [InlineData("bench", "--method", "search")]
+    [InlineData("run", "--dtype", "f32")]
+    public async Task How_to_export_is_no_question_for_an_exported_model(string command, string option, string value)
+    {
+        CliRun run = await CliRun.Of(command, Model, option, value);
+        Assert.Equal((2, ""), (run.ExitCode, run.Out));
+        Assert.Equal(
+            $"error: {option}: expected a checkpoint, which is exported as the option says, found an exported model, {Model}\n",
+            run.Error
+        );
+    }
+
+    [Fact]
     public async Task Bfloat16_is_refused_on_a_cpu_with_what_to_do()
     {
         string model = ExportedModels.Of(TestData.TinyShakespeare, new() { Dtype = Contract.ElementType.BFloat16 });

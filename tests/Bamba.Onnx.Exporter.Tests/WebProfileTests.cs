@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Quantization;
@@ -39,6 +40,69 @@ public sealed class WebProfileTests
             Assert.DoesNotContain("..", Assert.Single(referred), StringComparison.Ordinal);
             Assert.Equal(whole, new FileInfo(Path.Combine(beside, referred[0])).Length);
         }
+    }
+
+    [Theory]
+    [MemberData(nameof(Combinations))]
+    public void Weights_split_over_files_are_shared_by_every_combination_of_profiles(string names)
+    {
+        const long MaxShardBytes = 8_000_000;
+        GraphProfile[] profiles = Array.ConvertAll(names.Split(' '), Enum.Parse<GraphProfile>);
+        using var folder = new TemporaryFolder();
+        ModelManifest manifest = Export(
+            folder,
+            new ExportOptions { Profiles = profiles, MaxShardBytes = MaxShardBytes }
+        );
+        string[] stored =
+        [
+            .. manifest.Files.Where(file => manifest.Layout.IsWeights(file.Name)).Select(file => file.Name),
+        ];
+        Assert.Equal([manifest.Layout.Weights, $"{manifest.Layout.Weights}_1", $"{manifest.Layout.Weights}_2"], stored);
+        Assert.All(
+            manifest.Files.Where(file => stored.Contains(file.Name)),
+            file => Assert.InRange(file.Bytes, 1, MaxShardBytes)
+        );
+        foreach (GraphProfile profile in profiles)
+        {
+            string graph = manifest.Layout.Graph(profile);
+            string beside = profile == GraphProfile.Web ? $"{ExportLayout.WebFolder}/" : "";
+            Assert.Equal(stored, LocationsOf(Path.Combine(folder["model"], graph)).Keys.Select(name => beside + name));
+        }
+        if (profiles.Contains(GraphProfile.Web))
+        {
+            Assert.Equal(3, FileCount(folder["model"]));
+        }
+    }
+
+    [Fact]
+    public void No_file_has_more_bytes_than_a_browser_can_hold()
+    {
+        using var folder = new TemporaryFolder();
+        var options = new ExportOptions { Weights = false, Profiles = [GraphProfile.Portable, GraphProfile.Web] };
+        BambaExporter.Export(Path.GetDirectoryName(TestData.Bamba9BConfig)!, folder["model"], options);
+        SortedDictionary<string, long> files = LocationsOf(folder["model/onnx/model.onnx"]);
+        // 39.1 GB. A tensor goes whole into a file, and none has more than the limit.
+        Assert.InRange(files.Count, 19, 24);
+        Assert.All(files.Values, bytes => Assert.InRange(bytes, 1, ExportLayout.MostWebFileBytes));
+        Assert.Equal(files.Count, FileCount(folder["model"]));
+        Assert.Equal(files.Keys.Select(name => $"onnx/{name}"), LocationsOf(folder["model/model.onnx"]).Keys);
+    }
+
+    [Fact]
+    public void More_files_than_transformers_js_takes_are_refused()
+    {
+        using var folder = new TemporaryFolder();
+        var options = new ExportOptions
+        {
+            Weights = false,
+            Profiles = [GraphProfile.Web],
+            MaxShardBytes = 1,
+        };
+        ArgumentException error = Assert.Throws<ArgumentException>(() =>
+            BambaExporter.Export(Path.GetDirectoryName(TestData.Bamba9BConfig)!, folder["model"], options)
+        );
+        Assert.Contains("at most 100 of them", error.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
     }
 
     [Theory]
@@ -138,6 +202,29 @@ public sealed class WebProfileTests
             }
         }
     }
+
+    /// <summary>The files that a graph has weights in, with the end of the last tensor of each, in order.</summary>
+    private static SortedDictionary<string, long> LocationsOf(string graph)
+    {
+        var files = new SortedDictionary<string, long>(
+            Comparer<string>.Create((a, b) => (a.Length, a).CompareTo((b.Length, b)))
+        );
+        foreach (TensorProto tensor in ModelProto.Parser.ParseFrom(File.ReadAllBytes(graph)).Graph.Initializer)
+        {
+            Dictionary<string, string> place = tensor.ExternalData.ToDictionary(
+                entry => entry.Key,
+                entry => entry.Value
+            );
+            long end =
+                long.Parse(place["offset"], CultureInfo.InvariantCulture)
+                + long.Parse(place["length"], CultureInfo.InvariantCulture);
+            files[place["location"]] = Math.Max(files.GetValueOrDefault(place["location"]), end);
+        }
+        return files;
+    }
+
+    private static int? FileCount(string folder) =>
+        (int?)Json(folder, ModelFiles.Config)["transformers.js_config"]!["use_external_data_format"]!["model.onnx"];
 
     private static ModelManifest Export(TemporaryFolder folder, ExportOptions options) =>
         BambaExporter.Export(TestData.TinyShakespeare, folder["model"], options);

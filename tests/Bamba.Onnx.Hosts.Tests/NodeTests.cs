@@ -46,6 +46,21 @@ public sealed class NodeTests
         );
     }
 
+    [Fact]
+    public async Task Transformers_js_reads_weights_from_several_files()
+    {
+        string folder = await NpmFolder.WithPackagesOrSkipAsync("node");
+        Assert.True(File.Exists(Path.Combine(Reference.SplitModel, "onnx", "model.onnx_data_2")));
+        ReferencePrompt prompt = Reference.Prompts[0];
+        HostProcess run = await HostProcess.RunAsync(
+            folder,
+            "node",
+            ["pipeline.mjs", Reference.SplitModel, .. Count],
+            JsonSerializer.Serialize(prompt.Text)
+        );
+        Assert.Equal(prompt.Continuation, JsonSerializer.Deserialize<string>(run.Out));
+    }
+
     [Theory]
     [InlineData(ElementType.Float16, null)]
     [InlineData(ElementType.Float32, 8)]

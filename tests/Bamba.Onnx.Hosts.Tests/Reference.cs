@@ -22,6 +22,13 @@ internal static class Reference
     public static string Model =>
         ExportedModels.Of(TestData.TinyShakespeare, new ExportOptions { Profiles = EveryProfile });
 
+    /// <summary>The same with its weights in three files.</summary>
+    public static string SplitModel =>
+        ExportedModels.Of(
+            TestData.TinyShakespeare,
+            new ExportOptions { Profiles = EveryProfile, MaxShardBytes = 8_000_000 }
+        );
+
     // One array, so that tests ask for one export.
     private static readonly GraphProfile[] EveryProfile = Enum.GetValues<GraphProfile>();
 

@@ -26,11 +26,12 @@ public sealed class ExportCacheTests : IDisposable
         ExportSource? source = null,
         string exporter = "build 1",
         ElementType dtype = ElementType.Float32,
-        Action<string>? export = null
+        Action<string>? export = null,
+        string? quantization = null
     ) =>
         cache.GetOrMakeAsync(
             source ?? Source,
-            dtype,
+            new ExportForm(dtype, quantization),
             exporter,
             export ?? (target => Export(target, dtype)),
             TestContext.Current.CancellationToken
@@ -142,6 +143,35 @@ public sealed class ExportCacheTests : IDisposable
     }
 
     [Fact]
+    public async Task Exports_of_other_bits_stand_side_by_side_and_are_found_last()
+    {
+        KeptExport four = await Make(quantization: "4 bits");
+        Assert.Equal(four.Folder, cache.Find(Source)?.Folder);
+        KeptExport half = await Make(dtype: ElementType.Float16);
+        KeptExport eight = await Make(quantization: "8 bits");
+        Assert.Equal(3, Folders().Length);
+        Assert.Equal(half.Folder, cache.Find(Source)?.Folder);
+        Assert.Equal(eight.Folder, cache.Find(Source, ElementType.Float32)?.Folder);
+        KeptExport again = await Make(quantization: "4 bits", export: _ => Assert.Fail("it is here"));
+        Assert.Equal((four.Folder, "4 bits"), (again.Folder, again.Quantization));
+    }
+
+    [Fact]
+    public async Task A_record_of_the_first_format_has_all_bits()
+    {
+        KeptExport made = await Make();
+        string record = Path.Combine(made.Folder, "kept.json");
+        string text = File.ReadAllText(record);
+        Assert.Contains("\"format_version\": 2", text, StringComparison.Ordinal);
+        File.WriteAllText(
+            record,
+            text.Replace("\"format_version\": 2", "\"format_version\": 1", StringComparison.Ordinal)
+        );
+        KeptExport again = await Make(export: _ => Assert.Fail("it is here"));
+        Assert.Equal((made.Folder, 1), (again.Folder, again.FormatVersion));
+    }
+
+    [Fact]
     public async Task A_snapshot_of_the_hub_counts_as_its_model_at_its_commit()
     {
         using var hub = new CacheFolder();
@@ -170,7 +200,7 @@ public sealed class ExportCacheTests : IDisposable
     [Fact]
     public async Task What_a_killed_process_left_goes_with_the_next_export()
     {
-        string left = cache.FolderOf(Source, ElementType.Float32, "build 1") + ".making";
+        string left = cache.FolderOf(Source, new ExportForm(ElementType.Float32), "build 1") + ".making";
         Export(left);
         Export(left + ".0123.tmp");
         Assert.Empty(cache.Exports());

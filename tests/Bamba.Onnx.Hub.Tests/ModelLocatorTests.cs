@@ -27,7 +27,7 @@ public sealed class ModelLocatorTests : IDisposable
     private Task<KeptExport> Keep(ExportSource source) =>
         exports.GetOrMakeAsync(
             source,
-            ElementType.Float32,
+            new ExportForm(ElementType.Float32),
             "build",
             target => ExportCacheTests.Export(target),
             TestContext.Current.CancellationToken

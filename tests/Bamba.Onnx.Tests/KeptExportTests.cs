@@ -26,7 +26,7 @@ public sealed class KeptExportTests : IDisposable
     ) =>
         new ExportCache(options.ExportCacheFolder).GetOrMakeAsync(
             source,
-            dtype,
+            new ExportForm(dtype),
             exporter,
             target => BambaExporter.Export(TestData.Case("base"), target, new ExportOptions { Dtype = dtype }),
             TestContext.Current.CancellationToken

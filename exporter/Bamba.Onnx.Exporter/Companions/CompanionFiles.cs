@@ -26,7 +26,8 @@ internal static class CompanionFiles
         string folder,
         BambaConfig config,
         int contextLength,
-        ExportLayout layout
+        ExportLayout layout,
+        int weightFiles
     )
     {
         if (layout.WebDtype is null)
@@ -35,7 +36,7 @@ internal static class CompanionFiles
         }
         else
         {
-            WebConfig.Write(checkpoint, folder, config, layout);
+            WebConfig.Write(checkpoint, folder, config, layout, weightFiles);
         }
         foreach (string name in CopiedWherePresent)
         {

@@ -15,7 +15,7 @@ internal static class WebConfig
 
     /// <summary>Writes the file.</summary>
     /// <exception cref="BambaFormatException">The checkpoint's file is damaged.</exception>
-    public static void Write(string checkpoint, string folder, BambaConfig config, ExportLayout layout)
+    public static void Write(string checkpoint, string folder, BambaConfig config, ExportLayout layout, int weightFiles)
     {
         string source = Path.Combine(checkpoint, ModelFiles.Config);
         // Strict JSON: JavaScript reads no bare Infinity, which transformers 4 writes.
@@ -38,7 +38,7 @@ internal static class WebConfig
         json["transformers.js_config"] = new JsonObject
         {
             ["dtype"] = layout.WebDtype!.Value.Name(),
-            ["use_external_data_format"] = new JsonObject { [graph] = 1 },
+            ["use_external_data_format"] = new JsonObject { [graph] = weightFiles },
         };
         File.WriteAllText(Path.Combine(folder, ModelFiles.Config), json.ToJsonString(CompanionFiles.Readable) + "\n");
     }

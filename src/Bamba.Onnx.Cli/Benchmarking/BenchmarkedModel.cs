@@ -35,31 +35,33 @@ internal sealed record BenchmarkedModel
 
     public required CacheSizes Caches { get; init; }
 
-    /// <summary>Bytes of the weights that a step reads: all, but of an embedding table that is no head only the tokens' rows.</summary>
-    public required long StepWeightBytes { get; init; }
+    /// <summary>The weights that a step reads.</summary>
+    public required StepWeights StepWeights { get; init; }
 
     /// <summary>Bytes a second that copies within the device's memory reach; null on the processor.</summary>
     public required double? CopySpeed { get; init; }
 
     /// <summary>Bytes that a step of a decode test must move: weights once, each row's states in and out, and its keys and values.</summary>
     public long StepBytes(BenchmarkTest test) =>
-        StepWeightBytes
+        StepWeights.Bytes
         + (
             test.Batch
-            * ((2 * Caches.StateBytesPerSequence) + (Caches.KeyValueBytesPerToken * (test.Depth + (test.Tokens / 2))))
+            * (
+                StepWeights.BytesPerRow
+                + (2 * Caches.StateBytesPerSequence)
+                + (Caches.KeyValueBytesPerToken * (test.Depth + (test.Tokens / 2)))
+            )
         );
 
     public static BenchmarkedModel Of(BambaRuntime runtime, string name, int threads, TimeSpan load)
     {
-        long bytes = runtime.Manifest.WeightBytes;
-        BambaConfig config = runtime.Config;
-        long table = (long)config.VocabSize * config.HiddenSize * runtime.Manifest.Options.Dtype.SizeInBytes();
+        string graph = Path.Combine(runtime.Folder, runtime.Manifest.Layout.Graph(GraphProfile.Runtime));
         return new BenchmarkedModel
         {
             Name = name,
             Folder = Path.GetFullPath(runtime.Folder),
-            Bytes = bytes,
-            StepWeightBytes = config.TieWordEmbeddings ? bytes : bytes - table,
+            Bytes = runtime.Manifest.WeightBytes,
+            StepWeights = StepWeights.Of(ModelInspection.ReadGraph(graph)),
             CopySpeed = runtime.MeasureDeviceCopySpeed(),
             Parameters = runtime.Manifest.Parameters,
             Dtype = runtime.Manifest.Options.Dtype.ShortName(),

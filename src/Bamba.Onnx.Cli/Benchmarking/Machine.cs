@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Bamba.Onnx.Sessions;
 
 namespace Bamba.Onnx.Cli.Benchmarking;
 
@@ -15,7 +16,7 @@ internal sealed record Machine(string Cpu, int Cores, string OperatingSystem)
         string[] list = File.Exists(ProcessorList) ? File.ReadAllLines(ProcessorList) : [];
         return new Machine(
             CpuName(list) ?? Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? "unknown processor",
-            Math.Min(PhysicalCores(list) ?? int.MaxValue, Environment.ProcessorCount),
+            ProcessorCores.Available ?? Environment.ProcessorCount,
             $"{RuntimeInformation.OSDescription} {RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}"
         );
     }
@@ -23,13 +24,6 @@ internal sealed record Machine(string Cpu, int Cores, string OperatingSystem)
     /// <summary>The processor's name in Linux's list; null where it has none.</summary>
     public static string? CpuName(IEnumerable<string> list) =>
         Values(list, "model name").FirstOrDefault() ?? Values(list, "Model").FirstOrDefault();
-
-    /// <summary>Cores in Linux's list, each counted once however many threads it has; null where it does not say.</summary>
-    public static int? PhysicalCores(IReadOnlyCollection<string> list)
-    {
-        int cores = Values(list, "physical id").Zip(Values(list, "core id")).Distinct().Count();
-        return cores == 0 ? null : cores;
-    }
 
     private static IEnumerable<string> Values(IEnumerable<string> list, string key) =>
         list.Select(line => line.Split(':', 2))

@@ -52,7 +52,7 @@ internal static class ExportCommand
         var maxShardSize = new Option<long?>("--max-shard-size")
         {
             Description =
-                "Split the weights over files of at most this size, such as 4GB or 500MB; a tensor of more has one of its own. One file by default.",
+                "Split the weights over files of at most this size, such as 4GB or 500MB; a tensor of more has one of its own. One file by default; with --profiles web at most 2 GiB less 2 MiB, a browser's largest buffer.",
             HelpName = "SIZE",
             CustomParser = argument =>
             {
@@ -129,7 +129,7 @@ internal static class ExportCommand
                 foreach (ManifestFile file in LargerThanAsked(manifest, options))
                 {
                     console.Error.WriteLine(
-                        $"{file.Name} has {file.Bytes:N0} bytes, more than --max-shard-size: a tensor is never split"
+                        $"{file.Name} has {file.Bytes:N0} bytes, more than {manifest.Layout.MostFileBytes(options.MaxShardBytes):N0}: a tensor is never split"
                     );
                 }
                 if (parsed.GetValue(qualityText) is { } text)
@@ -157,7 +157,9 @@ internal static class ExportCommand
     }
 
     private static IEnumerable<ManifestFile> LargerThanAsked(ModelManifest manifest, ExportOptions options) =>
-        manifest.Files.Where(file => manifest.Layout.IsWeights(file.Name) && file.Bytes > options.MaxShardBytes);
+        manifest.Files.Where(file =>
+            manifest.Layout.IsWeights(file.Name) && file.Bytes > manifest.Layout.MostFileBytes(options.MaxShardBytes)
+        );
 
     /// <summary>What to say of matrices with fewer bits.</summary>
     private static string Quantized(ModelManifest manifest)
@@ -177,7 +179,7 @@ internal static class ExportCommand
     )
     {
         string reference = await ModelSource
-            .ResolveAsync(console, new ModelRequest(folders.Checkpoint), new ExportOptions(), cancellationToken)
+            .ResolveAsync(console, new ModelRequest(folders.Checkpoint), cancellationToken)
             .ConfigureAwait(false);
         QualityReport report = QualityCheck.Run(
             console,

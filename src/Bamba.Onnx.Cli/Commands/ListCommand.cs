@@ -45,6 +45,7 @@ internal static class ListCommand
                 [.. snapshot.Branches],
                 ModelLocator.Locate(snapshot).IsExported ? "exported" : "checkpoint",
                 null,
+                null,
                 snapshot.Bytes,
                 snapshot.Folder,
                 snapshot.Problem()
@@ -57,6 +58,7 @@ internal static class ListCommand
             [],
             "kept export",
             kept.Dtype.ShortName(),
+            QuantizationSummary.Of(ModelManifest.Load(kept.Folder)),
             kept.Bytes,
             kept.Folder,
             null
@@ -88,6 +90,7 @@ internal static class ListCommand
 /// <param name="Revisions">Branches and tags that mean the commit.</param>
 /// <param name="Kind">Whether it is a checkpoint, exported, or an export that was kept.</param>
 /// <param name="Dtype">The element type of a kept export.</param>
+/// <param name="Quantization">Which matrices of a kept export have fewer bits.</param>
 /// <param name="Bytes">The sizes of its files.</param>
 /// <param name="Folder">Where they are.</param>
 /// <param name="Problem">Why it cannot be used as it is.</param>
@@ -97,6 +100,7 @@ internal sealed record ListedModel(
     string[] Revisions,
     string Kind,
     string? Dtype,
+    string? Quantization,
     long Bytes,
     string Folder,
     string? Problem
@@ -110,7 +114,10 @@ internal sealed record ListedModel(
         [
             Model,
             Commit is null ? "-" : string.Join(", ", Revisions.Append(Commit[..ShortCommit])),
-            Kind + (Dtype is null ? "" : $", {Dtype}") + (Problem is null ? "" : $", not whole: {Problem}"),
+            Kind
+                + (Dtype is null ? "" : $", {Dtype}")
+                + (Quantization is null ? "" : $", {Quantization}")
+                + (Problem is null ? "" : $", not whole: {Problem}"),
             string.Create(CultureInfo.InvariantCulture, $"{Bytes / 1e6:N1} MB"),
         ];
 }

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Bamba.Onnx.Cli.Completion;
 using Bamba.Onnx.Cli.Quality;
-using Bamba.Onnx.Exporter;
 
 namespace Bamba.Onnx.Cli.Commands;
 
@@ -83,7 +82,6 @@ internal sealed class QualityCommand
             .ResolveAsync(
                 console,
                 new ModelRequest(parsed.GetRequiredValue(against), Download: model.Read(parsed).Download),
-                new ExportOptions(),
                 cancellationToken
             )
             .ConfigureAwait(false);

@@ -1,4 +1,8 @@
 using System.CommandLine;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Text;
@@ -60,12 +64,12 @@ internal sealed class QuantizationArguments
         DefaultValueFactory = _ => [],
     };
 
+    private IEnumerable<Option> All =>
+        [weights, groupSize, zeroPoints, scales, method, calibration, embedding, head, keep];
+
     public void AddTo(Command command)
     {
-        foreach (
-            Option option in (Option[])
-                [weights, groupSize, zeroPoints, scales, method, calibration, embedding, head, keep]
-        )
+        foreach (Option option in All)
         {
             command.Add(option);
         }
@@ -78,6 +82,27 @@ internal sealed class QuantizationArguments
                 result.AddError("--calibration: expected a text with --method activation, and only then");
             }
         });
+    }
+
+    /// <summary>The first of these options that the user gave, null where all are at their defaults.</summary>
+    public string? FirstGiven(ParseResult parsed) =>
+        All.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false })?.Name;
+
+    /// <summary>
+    /// All that these options decide, so that two exports of one checkpoint that differ in any weight have two of them; null where
+    /// nothing is quantized.
+    /// </summary>
+    /// <exception cref="BambaException">The text to measure activations on cannot be read.</exception>
+    public string? Describe(ParseResult parsed)
+    {
+        if (Read(parsed) is not { } options)
+        {
+            return null;
+        }
+        string json = JsonSerializer.Serialize(options, QuantizationJson.Default.QuantizationOptions);
+        return parsed.GetValue(calibration) is { } path
+            ? $"{json} {Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(TextFile.Read(path))))}"
+            : json;
     }
 
     /// <summary>Looks whether the text can be read, before anything else is done.</summary>
@@ -143,3 +168,11 @@ internal sealed class QuantizationArguments
     private static Option<T> Bits<T>(string name, string description) =>
         new Option<T>(name) { Description = description }.AcceptOnlyFromAmong(AsActivations, "int8", "int4");
 }
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    UseStringEnumConverter = true
+)]
+[JsonSerializable(typeof(QuantizationOptions))]
+internal sealed partial class QuantizationJson : JsonSerializerContext;

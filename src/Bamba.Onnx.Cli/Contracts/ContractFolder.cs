@@ -57,11 +57,7 @@ internal sealed class ContractFolder
         new(path, ModelManifest.Load(path), BambaConfig.Load(Path.Combine(path, ModelFiles.Config)));
 
     /// <summary>The size of a file; null where there is none.</summary>
-    public long? BytesOf(string file)
-    {
-        var info = new FileInfo(Path.Combine(Root, file));
-        return info.Exists ? info.Length : null;
-    }
+    public long? BytesOf(string file) => FileSize.Of(Path.Combine(Root, file));
 
     /// <summary>Why rules of a profile's graph say nothing of the folder; null where they do.</summary>
     public string? WithoutGraph(GraphProfile profile) =>

@@ -68,8 +68,13 @@ internal static class TransformersJsRules
             ),
             Graph(
                 "web.data-count",
-                "config.json says how many files of weights the graph has, and each is fetched",
+                "config.json says how many files of weights the graph has, at most 100, and each is fetched",
                 DataCount
+            ),
+            Graph(
+                "web.data-size",
+                "no file of weights has more bytes than a browser's largest buffer, 2 GiB less 2 MiB",
+                DataSize
             ),
         ];
 
@@ -133,13 +138,33 @@ internal static class TransformersJsRules
     private static IEnumerable<ContractFinding> DataCount(ContractFolder folder)
     {
         ContractGraph graph = folder.Graphs[GraphProfile.Web];
-        return folder.HubConfig.Expect(
-            DataFiles(graph).Length.ToString(CultureInfo.InvariantCulture),
-            OwnKey,
-            "use_external_data_format",
-            Path.GetFileName(graph.File)
-        );
+        int found = DataFiles(graph).Length;
+        return found > ExportLayout.MostWebFiles
+            ?
+            [
+                graph.Finding(
+                    "weights",
+                    $"at most {ExportLayout.MostWebFiles} files",
+                    found.ToString(CultureInfo.InvariantCulture)
+                ),
+            ]
+            : folder.HubConfig.Expect(
+                found.ToString(CultureInfo.InvariantCulture),
+                OwnKey,
+                "use_external_data_format",
+                Path.GetFileName(graph.File)
+            );
     }
+
+    private static IEnumerable<ContractFinding> DataSize(ContractFolder folder) =>
+        DataFiles(folder.Graphs[GraphProfile.Web])
+            .Select(name => $"{ExportLayout.WebFolder}/{name}")
+            .Where(file => folder.BytesOf(file) > ExportLayout.MostWebFileBytes)
+            .Select(file => new ContractFinding(
+                file,
+                string.Create(CultureInfo.InvariantCulture, $"at most {ExportLayout.MostWebFileBytes} bytes"),
+                string.Create(CultureInfo.InvariantCulture, $"{folder.BytesOf(file)} bytes")
+            ));
 
     private static string[] DataFiles(ContractGraph graph) =>
         [

@@ -41,7 +41,7 @@ internal sealed partial record GraphInspection
         {
             Profile = profile.ToString().ToLowerInvariant(),
             File = name,
-            Bytes = new FileInfo(Path.Combine(folder, name)).Length,
+            Bytes = FileSize.Of(Path.Combine(folder, name))!.Value,
             IrVersion = model.IrVersion,
             Opsets = model.OpsetImport.ToDictionary(import => DomainName(import.Domain), import => import.Version),
             Nodes = model.Graph.Node.Count,
@@ -66,25 +66,16 @@ internal sealed partial record GraphInspection
     public static Version MinimumOnnxRuntime(ModelProto model) =>
         model.Graph.Node.Any(node => node.OpType == "GroupQueryAttention") ? WithContinuedAttention : WithOpset21;
 
-    /// <summary>Bytes of weights by element type; graphs of a folder share them by name.</summary>
+    /// <summary>Bytes of weights by element type.</summary>
     public static IReadOnlyDictionary<string, long> WeightBytesOf(IEnumerable<ModelProto> models) =>
-        models
-            .SelectMany(model => model.Graph.Initializer)
-            .DistinctBy(tensor => tensor.Name)
+        StoredWeights
+            .Of(models)
             .GroupBy(tensor => TypeName(tensor.DataType))
-            .ToDictionary(type => type.Key, type => type.Sum(BytesOf));
-
-    /// <summary>What a tensor takes in the weights file.</summary>
-    public static long BytesOf(TensorProto tensor) =>
-        long.Parse(tensor.ExternalData.Single(entry => entry.Key == "length").Value, CultureInfo.InvariantCulture);
+            .ToDictionary(type => type.Key, type => type.Sum(StoredWeights.BytesOf));
 
     /// <summary>How many files the weights lie in.</summary>
     public static int WeightFilesOf(IEnumerable<ModelProto> models) =>
-        models
-            .SelectMany(model => model.Graph.Initializer)
-            .Select(tensor => tensor.ExternalData.Single(entry => entry.Key == "location").Value)
-            .Distinct()
-            .Count();
+        StoredWeights.Of(models).Select(tensor => StoredWeights.PlaceOf(tensor).File).Distinct().Count();
 
     private static int MaxPerLayer(GraphProto graph) =>
         graph

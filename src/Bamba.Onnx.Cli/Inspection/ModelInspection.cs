@@ -60,9 +60,14 @@ internal sealed record ModelInspection
     /// <summary>The graphs of a folder.</summary>
     /// <exception cref="BambaFormatException">One is missing or damaged.</exception>
     public static IReadOnlyDictionary<GraphProfile, ModelProto> ReadGraphs(string folder, ExportLayout layout) =>
-        layout.Profiles.ToDictionary(profile => profile, profile => Read(Path.Combine(folder, layout.Graph(profile))));
+        layout.Profiles.ToDictionary(
+            profile => profile,
+            profile => ReadGraph(Path.Combine(folder, layout.Graph(profile)))
+        );
 
-    private static ModelProto Read(string path)
+    /// <summary>A graph.</summary>
+    /// <exception cref="BambaFormatException">It is missing or damaged.</exception>
+    public static ModelProto ReadGraph(string path)
     {
         try
         {

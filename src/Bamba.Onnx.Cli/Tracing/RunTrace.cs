@@ -11,6 +11,7 @@ internal sealed partial record RunTrace
 {
     private const string NodeSuffix = "_kernel_time";
     private const char PathStart = '/';
+    private const string Processor = "CPUExecutionProvider";
 
     /// <summary>Calls of the model.</summary>
     public required int Runs { get; init; }
@@ -27,10 +28,13 @@ internal sealed partial record RunTrace
     /// <summary>The time of nodes before, between and after layers: embedding, positions, the head.</summary>
     public required TimeSpan OutsideLayers { get; init; }
 
+    /// <summary>Whether nodes ran on a device: they have the time of their launch.</summary>
+    public required bool HasLaunches { get; init; }
+
     /// <summary>The time of all nodes. The rest of <see cref="Time"/> is ONNX Runtime's own.</summary>
     public TimeSpan NodeTime => Kinds.Aggregate(TimeSpan.Zero, (sum, kind) => sum + kind.Time);
 
-    /// <exception cref="BambaFormatException">The file is missing, or is no profile with a run in it.</exception>
+    /// <exception cref="BambaFormatException">The file is missing, or is no profile with a run and its nodes in it.</exception>
     public static RunTrace Read(string path)
     {
         try
@@ -73,6 +77,7 @@ internal sealed partial record RunTrace
         var kinds = new Dictionary<string, (int Count, long Microseconds)>();
         var layers = new Dictionary<int, long>();
         long outside = 0;
+        bool launches = false;
         int? layer = null;
         long end = long.MinValue;
         // A node whose body runs other nodes began before them and ends after: its time is theirs too.
@@ -83,10 +88,11 @@ internal sealed partial record RunTrace
                 .ThenByDescending(it => it.Duration)
         )
         {
-            if (node.Start + node.Duration <= end)
+            if (node.Start < end && node.Start + node.Duration <= end)
             {
                 continue;
             }
+            launches |= node.Arguments?.Provider is not (null or Processor);
             end = node.Start + node.Duration;
             layer = LayerOf(node.Name, layer);
             string kind = KindOf(node);
@@ -101,6 +107,10 @@ internal sealed partial record RunTrace
                 outside += node.Duration;
             }
         }
+        if (kinds.Count == 0)
+        {
+            throw new BambaFormatException(path, "expected a profile with nodes in it, found none");
+        }
         return new RunTrace
         {
             Runs = runs.Length,
@@ -113,6 +123,7 @@ internal sealed partial record RunTrace
             ],
             Layers = layers.ToDictionary(item => item.Key, item => Microseconds(item.Value)),
             OutsideLayers = Microseconds(outside),
+            HasLaunches = launches,
         };
     }
 
@@ -156,7 +167,10 @@ internal sealed record TraceEvent(
 );
 
 /// <summary>What ONNX Runtime says of a node besides its time.</summary>
-internal sealed record TraceArguments([property: JsonPropertyName("op_name")] string? Operator);
+internal sealed record TraceArguments(
+    [property: JsonPropertyName("op_name")] string? Operator,
+    [property: JsonPropertyName("provider")] string? Provider
+);
 
 [JsonSerializable(typeof(List<TraceEvent>))]
 internal sealed partial class TraceJson : JsonSerializerContext;

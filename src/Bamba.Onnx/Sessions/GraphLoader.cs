@@ -47,7 +47,7 @@ internal static class GraphLoader
         sessionOptions.AddSessionConfigEntry("bamba.provider", device is null ? "cpu" : "cuda");
         Register(options.CustomOps.Find(provider), sessionOptions);
         // With CUDA the processor has shapes to compute and no more: further threads would only wait, and busily.
-        if ((options.Threads ?? (device is null ? null : 1)) is { } threads)
+        if ((options.Threads ?? (device is null ? ProcessorCores.Available : 1)) is { } threads)
         {
             sessionOptions.IntraOpNumThreads = threads;
         }

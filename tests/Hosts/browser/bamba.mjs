@@ -22,11 +22,12 @@ export class BambaModel {
         (await fetch(`${folder}/${file}`)).json(),
       ),
     );
-    // The graph's name tells the type of its weights; the configuration has it for transformers.js.
-    const [graph] = Object.keys(config['transformers.js_config'].use_external_data_format);
+    // The graph's name tells the type of its weights; the configuration has it for transformers.js, with how many files they are in.
+    const [[graph, count]] = Object.entries(config['transformers.js_config'].use_external_data_format);
+    const weights = Array.from({ length: count }, (_, i) => `${graph}_data${i ? `_${i}` : ''}`);
     const session = await ort.InferenceSession.create(`${folder}/onnx/${graph}`, {
       executionProviders: ['wasm'],
-      externalData: [{ path: `${graph}_data`, data: `${folder}/onnx/${graph}_data` }],
+      externalData: weights.map((path) => ({ path, data: `${folder}/onnx/${path}` })),
     });
     return new BambaModel(session, new Tokenizer(tokenizer, names));
   }

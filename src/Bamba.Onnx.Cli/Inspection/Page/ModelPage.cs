@@ -143,7 +143,7 @@ internal static class ModelPage
         }
         return Section(
             "Time by kind of node",
-            $"{trace.Runs} runs of the model took {Milliseconds(trace.Time)}: {Milliseconds(trace.NodeTime)} in nodes, {Milliseconds(own)} between them",
+            $"{trace.Runs} runs of the model took {Milliseconds(trace.Time)}: {Milliseconds(trace.NodeTime)} in nodes, {Milliseconds(own)} between them{(trace.HasLaunches ? "; nodes on a device have the time of their launch" : "")}",
             Table(
                 ["kind", "", NumberTitle("nodes"), NumberTitle("time"), NumberTitle("share of nodes")],
                 seen.Select(kind =>

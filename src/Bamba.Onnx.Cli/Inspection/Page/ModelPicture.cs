@@ -33,11 +33,7 @@ internal sealed record ModelPicture
             .Caches;
         ImmutableArray<WeightPicture> weights =
         [
-            .. ModelInspection
-                .ReadGraphs(folder, manifest.Layout)
-                .Values.SelectMany(graph => graph.Graph.Initializer)
-                .DistinctBy(tensor => tensor.Name)
-                .Select(WeightPicture.Of),
+            .. StoredWeights.Of(ModelInspection.ReadGraphs(folder, manifest.Layout).Values).Select(WeightPicture.Of),
         ];
         return new ModelPicture
         {
@@ -163,7 +159,7 @@ internal sealed partial record WeightPicture(string Name, string Type, long Byte
         new(
             tensor.Name,
             GraphInspection.TypeName(tensor.DataType),
-            GraphInspection.BytesOf(tensor),
+            StoredWeights.BytesOf(tensor),
             LayerOfName().Match(tensor.Name) is { Success: true } match
                 ? int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture)
                 : null,
