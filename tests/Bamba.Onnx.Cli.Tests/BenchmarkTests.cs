@@ -3,7 +3,6 @@ using Bamba.Onnx.Cli.Benchmarking;
 using Bamba.Onnx.Cli.Inspection;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
-using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Graph.Proto;
 using Bamba.Onnx.Testing;
 
@@ -114,7 +113,10 @@ public sealed class BenchmarkTests
     [InlineData("two-groups", 4)]
     public void A_step_reads_every_matrix_once_and_one_row_of_what_is_looked_up(string checkpoint, int? bits)
     {
-        string folder = ExportedModels.Of(TestData.Case(checkpoint), OfBits(bits));
+        string folder = ExportedModels.Of(
+            TestData.Case(checkpoint),
+            new ExportOptions { Quantization = FewBits.Of(bits) }
+        );
         var config = BambaConfig.Load(Path.Combine(folder, "config.json"));
         long row = bits is { } few
             ? (config.HiddenSize * few / 8) + (config.HiddenSize / 32 * sizeof(float))
@@ -138,7 +140,10 @@ public sealed class BenchmarkTests
     [InlineData("two-groups", 4)]
     public void Inspect_counts_stored_bytes_once(string checkpoint, int? bits)
     {
-        string folder = ExportedModels.Of(TestData.Case(checkpoint), OfBits(bits));
+        string folder = ExportedModels.Of(
+            TestData.Case(checkpoint),
+            new ExportOptions { Quantization = FewBits.Of(bits) }
+        );
         bool[] referred = new bool[new FileInfo(Path.Combine(folder, "model.onnx.data")).Length];
         foreach (
             TensorProto tensor in ModelInspection
@@ -156,14 +161,6 @@ public sealed class BenchmarkTests
         static int NumberOf(TensorProto tensor, string key) =>
             int.Parse(tensor.ExternalData.Single(entry => entry.Key == key).Value, CultureInfo.InvariantCulture);
     }
-
-    private static ExportOptions OfBits(int? bits) =>
-        new()
-        {
-            Quantization = bits is { } few
-                ? QuantizationOptions.Of(new WeightQuantization { Bits = few, GroupSize = 32 })
-                : null,
-        };
 
     [Fact]
     public void The_processor_has_the_name_that_the_list_gives_it()

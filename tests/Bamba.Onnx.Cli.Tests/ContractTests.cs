@@ -5,7 +5,6 @@ using Bamba.Onnx.Cli.Contracts;
 using Bamba.Onnx.Cli.Inspection;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
-using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Graph.Proto;
 using Bamba.Onnx.Testing;
 using static Bamba.Onnx.Graph.Proto.TensorProto.Types;
@@ -316,15 +315,12 @@ public sealed class ContractTests
     [InlineData(ElementType.Float16, 8)]
     public void Exports_keep_every_rule(ElementType type, int? bits)
     {
-        QuantizationOptions? quantization = bits is { } few
-            ? QuantizationOptions.Of(new WeightQuantization { Bits = few, GroupSize = 32 })
-            : null;
         string folder = ExportedModels.Of(
             TestData.TinyShakespeare,
             AllProfiles with
             {
                 Dtype = type,
-                Quantization = quantization,
+                Quantization = FewBits.Of(bits),
             }
         );
         IReadOnlyList<ContractResult> results = ContractRules.Check(folder);

@@ -5,7 +5,6 @@ using AngleSharp.Html.Dom;
 using AngleSharp.Html.Parser;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
-using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Testing;
 
 namespace Bamba.Onnx.Cli.Tests;
@@ -62,12 +61,7 @@ public sealed partial class ModelPageTests : IDisposable
     {
         string model = ExportedModels.Of(
             TestData.TinyShakespeare,
-            new ExportOptions
-            {
-                Quantization = bits is { } few
-                    ? QuantizationOptions.Of(new WeightQuantization { Bits = few, GroupSize = 32 })
-                    : null,
-            }
+            new ExportOptions { Quantization = FewBits.Of(bits) }
         );
         IHtmlDocument page = await Page(model);
         string printed = (await CliRun.Of("inspect", model)).Out;

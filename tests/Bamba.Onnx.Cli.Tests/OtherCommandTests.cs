@@ -12,10 +12,7 @@ public sealed class OtherCommandTests
     [Fact]
     public async Task Tokenize_gives_both_lists_of_ids_for_each_line()
     {
-        using var cases = JsonDocument.Parse(
-            File.ReadAllBytes(Path.Combine(TestData.TinyShakespeare, "tokenizer_cases.json"))
-        );
-        JsonElement[] entries = [.. cases.RootElement.EnumerateArray()];
+        JsonElement[] entries = TokenizerCases();
         string input = string.Join(
             '\n',
             entries.Select(entry => JsonSerializer.Serialize(entry.GetProperty("text").GetString()))
@@ -35,10 +32,7 @@ public sealed class OtherCommandTests
     [Fact]
     public async Task Tokenize_decodes_ids_to_json_strings()
     {
-        using var cases = JsonDocument.Parse(
-            File.ReadAllBytes(Path.Combine(TestData.TinyShakespeare, "tokenizer_cases.json"))
-        );
-        JsonElement[] entries = [.. cases.RootElement.EnumerateArray()];
+        JsonElement[] entries = TokenizerCases();
         string input = string.Join(
             '\n',
             entries.Select(entry => $"[{string.Join(',', Ids(entry, "ids_without_special"))}]")
@@ -226,6 +220,11 @@ public sealed class OtherCommandTests
         Assert.Equal((2, ""), (nonsense.ExitCode, nonsense.Out));
         Assert.Contains("'dance'", nonsense.Error);
     }
+
+    private static JsonElement[] TokenizerCases() =>
+        JsonSerializer.Deserialize<JsonElement[]>(
+            File.ReadAllBytes(Path.Combine(TestData.TinyShakespeare, "tokenizer_cases.json"))
+        )!;
 
     private static int[] Ids(JsonElement entry, string name) =>
         [.. entry.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];

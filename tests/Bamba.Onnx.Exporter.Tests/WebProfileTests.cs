@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Bamba.Onnx.Contract;
-using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Graph.Proto;
 using Bamba.Onnx.Testing;
 
@@ -119,16 +118,13 @@ public sealed class WebProfileTests
     )
     {
         using var folder = new TemporaryFolder();
-        QuantizationOptions? quantization = bits is { } b
-            ? QuantizationOptions.Of(new WeightQuantization { Bits = b, GroupSize = 64 })
-            : null;
         ModelManifest manifest = Export(
             folder,
             new ExportOptions
             {
                 Profiles = [GraphProfile.Web],
                 Dtype = dtype,
-                Quantization = quantization,
+                Quantization = FewBits.Of(bits),
             }
         );
         Assert.Equal([graph, $"{graph}_data"], manifest.Files.Select(file => file.Name));

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Exporter;
-using Bamba.Onnx.Exporter.Quantization;
 using Bamba.Onnx.Testing;
 
 namespace Bamba.Onnx.Hosts.Tests;
@@ -76,9 +75,7 @@ public sealed class NodeTests
             {
                 Profiles = [GraphProfile.Web],
                 Dtype = dtype,
-                Quantization = bits is { } b
-                    ? QuantizationOptions.Of(new WeightQuantization { Bits = b, GroupSize = 32 })
-                    : null,
+                Quantization = FewBits.Of(bits),
             }
         );
         ReferencePrompt prompt = Reference.Prompts[0];

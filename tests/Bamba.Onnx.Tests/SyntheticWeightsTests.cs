@@ -25,17 +25,7 @@ public sealed class SyntheticWeightsTests
     )
     {
         using var folder = new TemporaryFolder();
-        QuantizationOptions? quantization = bits is { } some
-            ? QuantizationOptions.Of(
-                new WeightQuantization
-                {
-                    Bits = some,
-                    GroupSize = 32,
-                    ZeroPoints = zeroPoints,
-                }
-            )
-            : null;
-        SyntheticWeightsWriter.Write(Export(folder, "model", dtype, quantization));
+        SyntheticWeightsWriter.Write(Export(folder, "model", dtype, FewBits.Of(bits, zeroPoints: zeroPoints)));
         using BambaRuntime runtime = BambaRuntime.Load(folder["model"]);
         using BambaSession session = runtime.CreateSession();
         session.Prefill(new[] { 1, 2, 3, 4, 5 });

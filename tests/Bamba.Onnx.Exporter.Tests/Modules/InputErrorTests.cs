@@ -63,12 +63,7 @@ public sealed class InputErrorTests
     [Fact]
     public void Packed_sequences_come_in_one_row_without_mask_and_cache()
     {
-        Tensor index = tensor(
-            new int[,]
-            {
-                { 0, 0, 1, 1, 1 },
-            }
-        );
+        Tensor index = Sequences(0, 0, 1, 1, 1);
         Refused(
             new BambaInputs { InputIds = cat([Ids, Ids], 0), SeqIdx = index },
             "packed sequences: expected one row, found 2"
@@ -117,12 +112,7 @@ public sealed class InputErrorTests
             {
                 InputIds = Ids,
                 PositionIds = positions,
-                SeqIdx = tensor(
-                    new int[,]
-                    {
-                        { 0, 0, 0, 1, 1 },
-                    }
-                ),
+                SeqIdx = Sequences(0, 0, 0, 1, 1),
             },
             "PositionIds: expected positions that increase in each sequence"
         );
@@ -135,45 +125,9 @@ public sealed class InputErrorTests
     [Fact]
     public void Limits_of_sequences_are_well_formed_and_agree()
     {
-        Refused(
-            new BambaInputs
-            {
-                InputIds = Ids,
-                SeqIdx = tensor(
-                    new int[,]
-                    {
-                        { 0, 1, 0, 1, 1 },
-                    }
-                ),
-            },
-            "found 0 after 1"
-        );
-        Refused(
-            new BambaInputs
-            {
-                InputIds = Ids,
-                SeqIdx = tensor(
-                    new int[,]
-                    {
-                        { -1, 0, 0, 1, 1 },
-                    }
-                ),
-            },
-            "found -1 at token 0"
-        );
-        Refused(
-            new BambaInputs
-            {
-                InputIds = Ids,
-                SeqIdx = tensor(
-                    new int[,]
-                    {
-                        { 0, 1 },
-                    }
-                ),
-            },
-            "SeqIdx: expected [1, 5]"
-        );
+        Refused(new BambaInputs { InputIds = Ids, SeqIdx = Sequences(0, 1, 0, 1, 1) }, "found 0 after 1");
+        Refused(new BambaInputs { InputIds = Ids, SeqIdx = Sequences(-1, 0, 0, 1, 1) }, "found -1 at token 0");
+        Refused(new BambaInputs { InputIds = Ids, SeqIdx = Sequences(0, 1) }, "SeqIdx: expected [1, 5]");
         Refused(
             new BambaInputs { InputIds = Ids, CuSeqLensQ = tensor((int[])[0, 3, 4]) },
             "to the 5 tokens, found 0, 3, 4"
@@ -183,12 +137,7 @@ public sealed class InputErrorTests
             new BambaInputs
             {
                 InputIds = Ids,
-                SeqIdx = tensor(
-                    new int[,]
-                    {
-                        { 0, 0, 1, 1, 1 },
-                    }
-                ),
+                SeqIdx = Sequences(0, 0, 1, 1, 1),
                 CuSeqLensQ = tensor((int[])[0, 3, 5]),
             },
             "CuSeqLensQ: expected sequences that start at 0, 2 as in SeqIdx, found 0, 3"
@@ -231,6 +180,9 @@ public sealed class InputErrorTests
             "ShiftLabels: expected [1, 5], found [1, 4]"
         );
     }
+
+    /// <summary>Which sequence each token of one row is of, [1, tokens] int32.</summary>
+    private static Tensor Sequences(params int[] indices) => tensor(indices).unsqueeze(0);
 
     private static BambaCache Cached(ReferenceCase reference) =>
         reference.Model.call(new BambaInputs { InputIds = Ids, UseCache = true }).Cache!;
