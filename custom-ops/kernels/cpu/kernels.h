@@ -11,6 +11,8 @@ namespace bamba::cpu {
 
 // Tokens of a chunk. Few enough that float32 sums of dt A keep their digits.
 constexpr int64_t kChunk = 32;
+// Heads that are worked on together, chunk by chunk, since a token's lie side by side in memory.
+constexpr int64_t kHeadsTogether = 2;
 // Rows of x and the state are padded to a multiple of the widest vector.
 constexpr int64_t kPad = 16;
 
@@ -20,13 +22,14 @@ constexpr int64_t Padded(int64_t size) { return (size + kPad - 1) / kPad * kPad;
 struct Work {
   const Mamba2Shape& shape;
   const Mamba2Tensors& tensors;
-  float* taps;       // conv_weight turned, [K, Cd]
-  float* convolved;  // x, B and C, rounded to T, [B * L, Cd]
-  float* dt;         // [B * L, H]
-  float* b;          // B and C once more, by chunks: [chunks, G, kChunk, N]
-  float* c;          //
-  float* scores;     // C Bᵀ of every chunk at and below the diagonal, [chunks, G, kChunk, kChunk]
-  float* scanned;    // v, [B * L, E]
+  float* convolved;  // of a step alone: x, B and C, rounded to T, [B, Cd]
+  // By chunks:
+  float* dt;  // [chunks, H, kChunk], zero past a chunk's end
+  float* b;   // B, [chunks, G, kChunk, padded N]
+  float* c;   // C, turned, [chunks, G, padded N, kChunk]
+  float*
+      scores;  // C Bᵀ, turned, [chunks, G, kChunk, kChunk], zero where a token would see later ones
+  float* gated;  // r, [B * L, E]: y itself where T is float32
 };
 
 // Where a chunk's b, c or scores begin, of so many elements a group.
@@ -44,18 +47,16 @@ struct Span {
 };
 
 struct Kernels {
-  // Turns conv_weight, for some channels.
-  void (*turn_taps)(const Work& work, int64_t first_channel, int64_t count);
-  // Convolution, SiLU and dt of a chunk's tokens.
-  void (*convolve)(const Work& work, const Span& chunk);
-  // B, C and C Bᵀ of a chunk, every group.
-  void (*score)(const Work& work, const Span& chunk);
-  // The scan of one head of a sequence, whose first chunk has this index.
-  void (*scan)(const Work& work, const Sequence& sequence, int64_t first_chunk, int64_t head);
-  // The conv state of a sequence.
+  // dt, B, C and C Bᵀ of a chunk.
+  void (*prepare)(const Work& work, const Span& chunk);
+  // The scan and gate of at most kHeadsTogether heads of a sequence, whose first chunk has this
+  // index, and what their channels leave in the conv state.
+  void (*scan)(const Work& work, const Sequence& sequence, int64_t first_chunk, int64_t first_head,
+               int64_t heads);
+  // What B and C of a sequence leave in the conv state.
   void (*shift)(const Work& work, const Sequence& sequence);
-  // Gate and norm: y of a token.
-  void (*finish)(const Work& work, int64_t token);
+  // The norm: y of a token.
+  void (*normalize)(const Work& work, int64_t token);
   // A decode step: convolution of a row's token, with its conv state, then one head.
   void (*convolve_step)(const Work& work, const Sequence& sequence);
   void (*scan_step)(const Work& work, const Sequence& sequence, int64_t head);

@@ -19,29 +19,28 @@ int64_t MostChunks(const Mamba2Shape& shape) {
 
 // Lays the scratch memory out; with a null start, how many floats it takes.
 int64_t LayOut(const Mamba2Shape& shape, float* start, Work* work) {
-  const int64_t tokens = shape.batch * shape.length;
   int64_t taken = 0;
   const auto take = [&](int64_t size) {
     float* piece = start == nullptr ? nullptr : start + taken;
     taken += Padded(size);
     return piece;
   };
-  float* taps = take(shape.conv_width * shape.conv_channels());
-  float* convolved = take(tokens * shape.conv_channels());
-  float* dt = take(tokens * shape.num_heads);
   const int64_t chunk_groups = MostChunks(shape) * shape.n_groups;
-  float* b = take(chunk_groups * kChunk * shape.state_size);
-  float* c = take(chunk_groups * kChunk * shape.state_size);
+  const int64_t states = Padded(shape.state_size);
+  float* convolved = take(shape.length == 1 ? shape.batch * shape.conv_channels() : 0);
+  float* dt = take(MostChunks(shape) * shape.num_heads * kChunk);
+  float* b = take(chunk_groups * kChunk * states);
+  float* c = take(chunk_groups * kChunk * states);
   float* scores = take(chunk_groups * kChunk * kChunk);
-  float* scanned = take(tokens * shape.inner());
+  const bool in_y = shape.data_type == DataType::kFloat32;
+  float* gated = take(in_y ? 0 : shape.batch * shape.length * shape.inner());
   if (work != nullptr) {
-    work->taps = taps;
     work->convolved = convolved;
     work->dt = dt;
     work->b = b;
     work->c = c;
     work->scores = scores;
-    work->scanned = scanned;
+    work->gated = in_y ? static_cast<float*>(work->tensors.y) : gated;
   }
   return taken;
 }
@@ -65,29 +64,34 @@ struct Plan {
   }
 };
 
-void FinishTokens(const Work& work, const Kernels& kernels, const Plan& plan,
-                  const ThreadPool* pool) {
+void Normalize(const Work& work, const Kernels& kernels, const Plan& plan, const ThreadPool* pool) {
   Run(pool, static_cast<int64_t>(plan.chunks.size()), [&](int64_t i) {
     const Span& chunk = plan.chunks[i];
     for (int64_t t = 0; t < chunk.count; ++t) {
-      kernels.finish(work, chunk.sequence.first_token + chunk.start + t);
+      kernels.normalize(work, chunk.sequence.first_token + chunk.start + t);
     }
   });
 }
 
+// The heads of a sequence, some at a time.
+void ScanHeads(const Work& work, const Kernels& kernels, const Plan& plan, int64_t sequence,
+               int64_t first_head) {
+  kernels.scan(work, plan.sequences[sequence], plan.first_chunks[sequence], first_head,
+               std::min(kHeadsTogether, work.shape.num_heads - first_head));
+}
+
 void Prefill(const Work& work, const Kernels& kernels, const Plan& plan, const ThreadPool* pool) {
-  const int64_t heads = work.shape.num_heads;
+  const int64_t blocks = (work.shape.num_heads + kHeadsTogether - 1) / kHeadsTogether;
   const int64_t sequences = static_cast<int64_t>(plan.sequences.size());
-  kernels.turn_taps(work, 0, work.shape.conv_channels());
-  Run(pool, static_cast<int64_t>(plan.chunks.size()), [&](int64_t i) {
-    kernels.convolve(work, plan.chunks[i]);
-    kernels.score(work, plan.chunks[i]);
+  Run(pool, static_cast<int64_t>(plan.chunks.size()),
+      [&](int64_t i) { kernels.prepare(work, plan.chunks[i]); });
+  Run(pool, sequences * blocks, [&](int64_t i) {
+    if (i % blocks == 0) {
+      kernels.shift(work, plan.sequences[i / blocks]);
+    }
+    ScanHeads(work, kernels, plan, i / blocks, i % blocks * kHeadsTogether);
   });
-  Run(pool, sequences * heads, [&](int64_t i) {
-    kernels.scan(work, plan.sequences[i / heads], plan.first_chunks[i / heads], i % heads);
-  });
-  Run(pool, sequences, [&](int64_t i) { kernels.shift(work, plan.sequences[i]); });
-  FinishTokens(work, kernels, plan, pool);
+  Normalize(work, kernels, plan, pool);
 }
 
 void Step(const Work& work, const Kernels& kernels, const Plan& plan, const ThreadPool* pool) {
@@ -96,13 +100,13 @@ void Step(const Work& work, const Kernels& kernels, const Plan& plan, const Thre
   Run(pool, rows, [&](int64_t i) { kernels.convolve_step(work, plan.chunks[i].sequence); });
   Run(pool, rows * heads,
       [&](int64_t i) { kernels.scan_step(work, plan.chunks[i / heads].sequence, i % heads); });
-  FinishTokens(work, kernels, plan, pool);
+  Normalize(work, kernels, plan, pool);
   // Rows without a token keep their states.
   for (size_t i = 0; i < plan.sequences.size(); ++i) {
     if (plan.sequences[i].length == 0) {
       kernels.shift(work, plan.sequences[i]);
-      for (int64_t h = 0; h < heads; ++h) {
-        kernels.scan(work, plan.sequences[i], plan.first_chunks[i], h);
+      for (int64_t h = 0; h < heads; h += kHeadsTogether) {
+        ScanHeads(work, kernels, plan, static_cast<int64_t>(i), h);
       }
     }
   }
@@ -130,7 +134,7 @@ size_t Mamba2WorkspaceBytes(const Mamba2Shape& shape) {
 
 void Mamba2ChunkScan(const Mamba2Shape& shape, const Mamba2Tensors& tensors, void* workspace,
                      const ThreadPool& pool, Isa isa) {
-  Work work = {shape, tensors, {}, {}, {}, {}, {}, {}, {}};
+  Work work = {shape, tensors, {}, {}, {}, {}, {}, {}};
   LayOut(shape, static_cast<float*>(workspace), &work);
   const Kernels kernels = KernelsOf(isa, shape.data_type);
   const Plan plan(shape, tensors);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "numeric.h"
@@ -35,10 +36,27 @@ inline Vec operator/(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
 inline Vec Fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline Vec Min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Vec Max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
-// 2^n of whole n, given as n + 1.5 * 2^23.
-inline Vec PowerOfTwo(Vec shifted) {
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(
-      _mm512_add_epi32(_mm512_castps_si512(shifted.v), _mm512_set1_epi32(127)), 23))};
+// Lanes of a and b in turn: those of the lower halves in a, of the upper ones in b.
+inline void Zip(Vec& a, Vec& b) {
+  const __m512i lower = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i upper = _mm512_add_epi32(lower, _mm512_set1_epi32(8));
+  const __m512 first = _mm512_permutex2var_ps(a.v, lower, b.v);
+  b.v = _mm512_permutex2var_ps(a.v, upper, b.v);
+  a.v = first;
+}
+// e^x of finite x: x / ln 2 = n + r with |r| <= 1/2, and a polynomial for 2^r.
+inline Vec Exp(Vec x) {
+  const __m512 power = _mm512_mul_ps(x.v, _mm512_set1_ps(1.44269504f));
+  const __m512 n = _mm512_roundscale_ps(power, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const Vec r = {_mm512_sub_ps(power, n)};
+  Vec p = Vec::All(1.53458122e-4f);
+  p = Fma(p, r, Vec::All(1.33999312e-3f));
+  p = Fma(p, r, Vec::All(9.61848896e-3f));
+  p = Fma(p, r, Vec::All(5.55032878e-2f));
+  p = Fma(p, r, Vec::All(2.40226469e-1f));
+  p = Fma(p, r, Vec::All(6.93147206e-1f));
+  p = Fma(p, r, Vec::All(1.0f));
+  return {_mm512_scalef_ps(p.v, n)};
 }
 
 #elif defined(__AVX2__)
@@ -67,21 +85,41 @@ inline Vec operator/(Vec a, Vec b) { return {_mm256_div_ps(a.v, b.v)}; }
 inline Vec Fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 inline Vec Min(Vec a, Vec b) { return {_mm256_min_ps(a.v, b.v)}; }
 inline Vec Max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
+// 2^n of whole n, given as n + 1.5 * 2^23.
 inline Vec PowerOfTwo(Vec shifted) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(
       _mm256_add_epi32(_mm256_castps_si256(shifted.v), _mm256_set1_epi32(127)), 23))};
 }
+inline void Zip(Vec& a, Vec& b) {
+  const __m256 even = _mm256_unpacklo_ps(a.v, b.v);
+  const __m256 odd = _mm256_unpackhi_ps(a.v, b.v);
+  a.v = _mm256_permute2f128_ps(even, odd, 0x20);
+  b.v = _mm256_permute2f128_ps(even, odd, 0x31);
+}
 
 #else
 
+// Where the compiler has vectors of its own, arithmetic is on those.
+#if defined(__GNUC__)
+typedef float FourFloats __attribute__((vector_size(16)));
+#else
+typedef float FourFloats[4];
+#endif
+
 struct Vec {
   static constexpr int kLanes = 4;
-  float v[kLanes];
-  static Vec Load(const float* p) { return {{p[0], p[1], p[2], p[3]}}; }
-  static Vec All(float x) { return {{x, x, x, x}}; }
-  void Store(float* p) const {
-    for (int i = 0; i < kLanes; ++i) p[i] = v[i];
+  FourFloats v;
+  static Vec Load(const float* p) {
+    Vec vec;
+    std::memcpy(&vec.v, p, sizeof(vec.v));
+    return vec;
   }
+  static Vec All(float x) {
+    Vec vec;
+    for (int i = 0; i < kLanes; ++i) vec.v[i] = x;
+    return vec;
+  }
+  void Store(float* p) const { std::memcpy(p, &v, sizeof(v)); }
   float Sum() const { return (v[0] + v[1]) + (v[2] + v[3]); }
   float Largest() const { return std::max(std::max(v[0], v[1]), std::max(v[2], v[3])); }
 };
@@ -91,6 +129,12 @@ inline Vec EachLane(Vec a, Vec b, Operation operation) {
   for (int i = 0; i < Vec::kLanes; ++i) result.v[i] = operation(a.v[i], b.v[i]);
   return result;
 }
+#if defined(__GNUC__)
+inline Vec operator+(Vec a, Vec b) { return {a.v + b.v}; }
+inline Vec operator-(Vec a, Vec b) { return {a.v - b.v}; }
+inline Vec operator*(Vec a, Vec b) { return {a.v * b.v}; }
+inline Vec operator/(Vec a, Vec b) { return {a.v / b.v}; }
+#else
 inline Vec operator+(Vec a, Vec b) {
   return EachLane(a, b, [](float x, float y) { return x + y; });
 }
@@ -103,6 +147,7 @@ inline Vec operator*(Vec a, Vec b) {
 inline Vec operator/(Vec a, Vec b) {
   return EachLane(a, b, [](float x, float y) { return x / y; });
 }
+#endif
 inline Vec Fma(Vec a, Vec b, Vec c) { return a * b + c; }
 // Of NaN and a number the number's place is the second's, as in the processor's own instructions.
 inline Vec Min(Vec a, Vec b) {
@@ -116,8 +161,17 @@ inline Vec PowerOfTwo(Vec shifted) {
     return std::bit_cast<float>((std::bit_cast<uint32_t>(x) + 127u) << 23);
   });
 }
+inline void Zip(Vec& a, Vec& b) {
+  const Vec before[2] = {a, b};
+  for (int i = 0; i < Vec::kLanes; ++i) {
+    a.v[i] = before[i % 2].v[i / 2];
+    b.v[i] = before[i % 2].v[(i + Vec::kLanes) / 2];
+  }
+}
 
 #endif
+
+#if !defined(__AVX512F__)
 
 // e^x to float32's precision: x = n ln 2 + r with |r| <= ln 2 / 2, and a polynomial for e^r. Below
 // -87.3 it is e^-87.3, which is nothing beside any number that matters here; above 88 it is cut off
@@ -138,7 +192,39 @@ inline Vec Exp(Vec x) {
   return Fma(p * r, r, r + Vec::All(1.0f)) * PowerOfTwo(shifted);
 }
 
+#endif
+
 inline Vec Silu(Vec v) { return v / (Vec::All(1.0f) + Exp(Vec::All(0.0f) - v)); }
+
+// log(1 + e^v), computed without overflow: of u = e^-|v|, log(1 + u) = 2 artanh(u / (2 + u)).
+inline Vec Softplus(Vec v) {
+  const Vec zero = Vec::All(0.0f);
+  const Vec u = Exp(Min(v, zero - v));
+  const Vec s = u / (Vec::All(2.0f) + u);
+  const Vec square = s * s;
+  Vec p = Vec::All(1.0f / 13);
+  p = Fma(p, square, Vec::All(1.0f / 11));
+  p = Fma(p, square, Vec::All(1.0f / 9));
+  p = Fma(p, square, Vec::All(1.0f / 7));
+  p = Fma(p, square, Vec::All(1.0f / 5));
+  p = Fma(p, square, Vec::All(1.0f / 3));
+  p = Fma(p, square, Vec::All(1.0f));
+  return Fma(s + s, p, Max(zero, v));
+}
+
+// Turns a square of numbers: lane j of the i-th becomes lane i of the j-th.
+inline void Transpose(Vec (&rows)[Vec::kLanes]) {
+  constexpr int kHalf = Vec::kLanes / 2;
+  for (int round = 1; round < Vec::kLanes; round *= 2) {
+    Vec next[Vec::kLanes];
+    for (int i = 0; i < kHalf; ++i) {
+      next[2 * i] = rows[i];
+      next[2 * i + 1] = rows[i + kHalf];
+      Zip(next[2 * i], next[2 * i + 1]);
+    }
+    for (int i = 0; i < Vec::kLanes; ++i) rows[i] = next[i];
+  }
+}
 
 // Conversions of neighbours of 16 bits that have instructions of their own.
 #if defined(__AVX512F__)
@@ -208,6 +294,56 @@ void StoreFloats(Vec v, T* p) {
     float values[Vec::kLanes];
     v.Store(values);
     for (int i = 0; i < Vec::kLanes; ++i) p[i] = FromFloat<T>(values[i]);
+  }
+}
+
+// The first `count` neighbours, with zeros after them, where there are not enough for a whole
+// vector.
+template <typename T>
+Vec LoadFloats(const T* p, int64_t count) {
+  if (count >= Vec::kLanes) return LoadFloats(p);
+  T values[Vec::kLanes] = {};
+  std::copy_n(p, count, values);
+  return LoadFloats(values);
+}
+
+template <typename T>
+void StoreFloats(Vec v, T* p, int64_t count) {
+  if (count >= Vec::kLanes) {
+    StoreFloats(v, p);
+    return;
+  }
+  T values[Vec::kLanes];
+  StoreFloats(v, values);
+  std::copy_n(values, count, p);
+}
+
+// Asks for what will be read or written soon. GCC takes a function of nothing but its own
+// prefetches for one without effect, and drops the call.
+template <typename T>
+void Prefetch([[maybe_unused]] const T* p, [[maybe_unused]] int64_t count) {
+#if defined(__GNUC__) && defined(__x86_64__)
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t i = 0; i < count; i += kLine) asm volatile("prefetcht1 %0" : : "m"(p[i]));
+#endif
+}
+template <typename T>
+void PrefetchToWrite([[maybe_unused]] const T* p, [[maybe_unused]] int64_t count) {
+#if defined(__GNUC__) && defined(__x86_64__)
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t i = 0; i < count; i += kLine) asm volatile("prefetchw %0" : : "m"(p[i]));
+#endif
+}
+
+// What is left of numbers once they are stored as T.
+template <typename T>
+Vec RoundTo(Vec v) {
+  if constexpr (std::is_same_v<T, float>) {
+    return v;
+  } else {
+    T values[Vec::kLanes];
+    StoreFloats(v, values);
+    return LoadFloats(values);
   }
 }
 
