@@ -79,11 +79,15 @@ QUANTIZED = {
 
 
 def sources_sha256():
-    """SHA-256 over each source's path, a zero byte, its content and a zero byte, in the order of paths."""
+    """SHA-256 over each source's path, a zero byte, its code and a zero byte, in the order of paths.
+
+    The code is the content without line comments, blanks and ends of lines: what those say needs no other check.
+    """
     digest = hashlib.sha256()
     paths = {path for pattern in SOURCES for path in CUSTOM_OPS.glob(pattern)}
     for name, path in sorted((path.relative_to(CUSTOM_OPS).as_posix(), path) for path in paths):
-        digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+        code = re.sub(rb"//[^\n]*", b"", path.read_bytes()).translate(None, b" \t\r\n")
+        digest.update(name.encode() + b"\0" + code + b"\0")
     return digest.hexdigest()
 
 

@@ -154,8 +154,8 @@ struct Block {
   }
 };
 
-// A warp's arrivals at a barrier. One is enough, since __syncwarp orders what the warp did before it;
-// racecheck follows threads one by one, and needs an arrival of each.
+// A warp's arrivals at a barrier. One is enough, since __syncwarp orders what the warp did before
+// it; racecheck follows threads one by one, and needs an arrival of each.
 #ifdef BAMBA_RACECHECK
 constexpr int kArrivals = 32;
 #else
