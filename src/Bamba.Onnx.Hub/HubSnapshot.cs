@@ -17,7 +17,7 @@ public sealed record HubSnapshot(HubModelId Id, string Commit, string Folder)
     public long Bytes =>
         new DirectoryInfo(Folder)
             .EnumerateFiles("*", SearchOption.AllDirectories)
-            .Sum(file => ModelFolderContents.Behind(file)?.Length ?? 0);
+            .Sum(file => LinkedFile.Behind(file)?.Length ?? 0);
 
     /// <summary>Hugging Face's name of the architecture, null where no config.json says it.</summary>
     public string? ModelType
@@ -25,7 +25,7 @@ public sealed record HubSnapshot(HubModelId Id, string Commit, string Folder)
         get
         {
             var config = new FileInfo(Path.Combine(Folder, ModelFiles.Config));
-            if (!config.Exists || ModelFolderContents.Behind(config) is null)
+            if (!config.Exists || LinkedFile.Behind(config) is null)
             {
                 return null;
             }

@@ -82,7 +82,7 @@ internal static class ModelFolderContents
         string? dangling = new DirectoryInfo(folder)
             .EnumerateFiles()
             .Where(file => IsCompanion(file.Name) || IsOfExport(file.Name) || IsWeights(file.Name))
-            .Where(file => Behind(file) is null)
+            .Where(file => LinkedFile.Behind(file) is null)
             .Select(file => file.Name)
             .Order(StringComparer.Ordinal)
             .FirstOrDefault();
@@ -113,27 +113,13 @@ internal static class ModelFolderContents
             .EnumerateFiles()
             .Where(file => IsCompanion(file.Name) || IsWeights(file.Name))
             .OrderBy(file => file.Name, StringComparer.Ordinal)
-            .Select(file => (file.Name, File: Behind(file)))
+            .Select(file => (file.Name, File: LinkedFile.Behind(file)))
             .Where(entry => entry.File is not null)
             .Select(entry => (entry.Name, entry.File!));
 
-    /// <summary>The file at the end of a chain of links, null where there is none: <see cref="File.Exists"/> takes the link itself for one.</summary>
-    public static FileInfo? Behind(FileInfo file)
-    {
-        FileSystemInfo end = file.ResolveLinkTarget(returnFinalTarget: true) ?? file;
-        return end.Exists && end is FileInfo found ? found : null;
-    }
-
     /// <summary>Whether a folder has a file, a link to nothing being none.</summary>
-    public static bool Has(string folder, string name)
-    {
-        var file = new FileInfo(Path.Combine(folder, name));
-        return file.Exists && Behind(file) is not null;
-    }
+    public static bool Has(string folder, string name) => LinkedFile.At(Path.Combine(folder, name)) is not null;
 
-    private static bool HasWhole(string folder, ManifestFile expected)
-    {
-        var file = new FileInfo(Path.Combine(folder, expected.Name));
-        return file.Exists && Behind(file)?.Length == expected.Bytes;
-    }
+    private static bool HasWhole(string folder, ManifestFile expected) =>
+        LinkedFile.At(Path.Combine(folder, expected.Name))?.Length == expected.Bytes;
 }

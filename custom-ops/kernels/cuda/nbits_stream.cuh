@@ -113,8 +113,8 @@ struct LaneWeights {
 // A warp's pieces, one after another, as far as they are the lane's. A lane copies to shared memory
 // what it takes from there itself, so that lanes don't wait for one another. Place is a warp's way
 // through W: a piece has Place::kPiece chunks of a row, and Place::kAhead are asked for before the
-// first is taken. kGroups says how many whole groups are a
-// piece, where rows end as pieces do; 0 is for all else.
+// first is taken. kGroups says how many whole groups are a piece, where rows end as pieces do; 0 is
+// for all else.
 template <typename T, int kBits, ZeroPoints kZeros, int kGroups, typename Place>
 class Stream {
  public:

@@ -1,4 +1,5 @@
 using Bamba.Onnx.Contract;
+using Bamba.Onnx.Hub;
 
 namespace Bamba.Onnx.Cli.Contracts;
 
@@ -57,7 +58,7 @@ internal sealed class ContractFolder
         new(path, ModelManifest.Load(path), BambaConfig.Load(Path.Combine(path, ModelFiles.Config)));
 
     /// <summary>The size of a file; null where there is none.</summary>
-    public long? BytesOf(string file) => FileSize.Of(Path.Combine(Root, file));
+    public long? BytesOf(string file) => LinkedFile.At(Path.Combine(Root, file))?.Length;
 
     /// <summary>Why rules of a profile's graph say nothing of the folder; null where they do.</summary>
     public string? WithoutGraph(GraphProfile profile) =>

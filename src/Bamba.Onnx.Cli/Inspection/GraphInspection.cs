@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using Bamba.Onnx.Contract;
 using Bamba.Onnx.Graph;
 using Bamba.Onnx.Graph.Proto;
+using Bamba.Onnx.Hub;
 using static Bamba.Onnx.Graph.Proto.TensorProto.Types;
 
 namespace Bamba.Onnx.Cli.Inspection;
@@ -41,7 +42,7 @@ internal sealed partial record GraphInspection
         {
             Profile = profile.ToString().ToLowerInvariant(),
             File = name,
-            Bytes = FileSize.Of(Path.Combine(folder, name))!.Value,
+            Bytes = LinkedFile.At(Path.Combine(folder, name))!.Length,
             IrVersion = model.IrVersion,
             Opsets = model.OpsetImport.ToDictionary(import => DomainName(import.Domain), import => import.Version),
             Nodes = model.Graph.Node.Count,
