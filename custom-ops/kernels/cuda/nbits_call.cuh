@@ -57,7 +57,7 @@ __device__ inline const S* ScalesOf(const Call& call, int64_t column) {
   return static_cast<const S*>(call.tensors.scales) + column * call.groups;
 }
 
-// Where its zero points begin, and where that of a group lies.
+// Where its zero points begin.
 template <typename S, ZeroPoints kZeros>
 __device__ inline const StoredZero<S, kZeros>* ZerosOf(const Call& call, int64_t column) {
   return static_cast<const StoredZero<S, kZeros>*>(call.tensors.zero_points) +
