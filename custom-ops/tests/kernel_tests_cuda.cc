@@ -1,5 +1,5 @@
-// The CUDA kernels against the scalar twin: those that this device gets, and those that any device
-// of compute capability 8.0 gets.
+// The CUDA kernels against the scalar twin: those that this device gets, and those that devices of
+// compute capability 8.0 and 8.6 get.
 //
 //   kernel_tests_cuda [MOST_TOKENS]    leaves out rows of the table with more tokens, and choices
 //   of
@@ -154,6 +154,20 @@ int main(int count, char** arguments) {
     least.compute_capability = 80;
     tests::CudaImplementation portable(least);
     tests::RunSuite("CUDA as on 8.0", portable, most_tokens, tally);
+  }
+  constexpr int kSharedBytes86 = 99 * 1024;
+  if (device.shared_bytes_per_block > kSharedBytes86) {
+    cuda::Device least = device;
+    least.compute_capability = 86;
+    least.shared_bytes_per_block = kSharedBytes86;
+    tests::RunMatMulNBits(
+        "CUDA as on 8.6",
+        [&](const auto& shape, const auto& tensors) {
+          tests::MatMulNBitsOnDevice(least, shape, tensors);
+        },
+        tests::Rounding::kWeights, tally,
+        // Others go no other way there.
+        [](const auto& shape) { return cuda::HasFewRows(shape, {}); });
   }
   return tests::Finish(tally);
 }

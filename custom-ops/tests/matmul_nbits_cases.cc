@@ -300,9 +300,12 @@ std::string Check(const Row& row, const MatMulNBitsFunction& implementation, Rou
 }  // namespace
 
 void RunMatMulNBits(const std::string& name, const MatMulNBitsFunction& implementation,
-                    Rounding rounding, Tally& tally) {
+                    Rounding rounding, Tally& tally,
+                    const std::function<bool(const MatMulNBitsShape&)>& takes) {
   for (const Row& row : AllRows()) {
-    Report(name, "MatMulNBits, " + Describe(row), Check(row, implementation, rounding), tally);
+    if (takes(row.shape)) {
+      Report(name, "MatMulNBits, " + Describe(row), Check(row, implementation, rounding), tally);
+    }
   }
 }
 

@@ -18,8 +18,11 @@ enum class Rounding { kActivations, kWeights };
 
 // Runs the table, each row against the scalar twin, and prints what failed after the
 // implementation's name.
-void RunMatMulNBits(const std::string& name, const MatMulNBitsFunction& implementation,
-                    Rounding rounding, Tally& tally);
+//   takes   leaves out rows of the table for which it is false
+void RunMatMulNBits(
+    const std::string& name, const MatMulNBitsFunction& implementation, Rounding rounding,
+    Tally& tally,
+    const std::function<bool(const MatMulNBitsShape&)>& takes = [](const auto&) { return true; });
 
 }  // namespace bamba::tests
 

@@ -39,7 +39,13 @@ bool HasFewRows(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors
 }
 
 size_t FewRowsWorkspaceBytes(const MatMulNBitsShape& shape, const Device& device) {
-  return shape.rows == 0 ? 0 : nbits::BatchWorkspaceBytes(nbits::Describe(shape, {}), device);
+  if (shape.rows == 0) {
+    return 0;
+  }
+  const nbits::Call call = nbits::Describe(shape, {});
+  return shape.data_type == DataType::kFloat16
+             ? nbits::BatchWorkspaceBytes<__half>(call, device)
+             : nbits::BatchWorkspaceBytes<__nv_bfloat16>(call, device);
 }
 
 cudaError_t MultiplyFewRows(const MatMulNBitsShape& shape, const MatMulNBitsTensors& tensors,

@@ -23,21 +23,14 @@ constexpr int kResident = 2;
 constexpr int kBatchPiece = 2;
 // Pieces of K that are worth a block.
 constexpr int kLeastPieces = 4;
-// Tiles of rows that a block has at most.
+// Tiles of rows that a block has at most: a power of two.
 constexpr int kMostRowTiles = 8;
+// Bytes of shared memory that a block gets on every device that the kernels are compiled for: those
+// of compute capability 8.6 and 8.9 give the least.
+constexpr size_t kLeastSharedBytes = 99 * 1024;
 
 template <int kBits>
 constexpr int kPieceCodes = kBatchPiece* kChunk<kBits>;
-
-// How many blocks divide K.
-int Parts(const Call& call, const Device& device) {
-  const int64_t pieces =
-      CeilDivide(call.shape.depth, call.shape.bits == 4 ? kPieceCodes<4> : kPieceCodes<8>);
-  const int64_t blocks = CeilDivide(call.shape.columns, kBlockColumns) *
-                         CeilDivide(call.shape.rows, kMostRowTiles * kTileRows);
-  return static_cast<int>(std::clamp<int64_t>(kResident * device.multiprocessors / blocks, 1,
-                                              std::max<int64_t>(1, pieces / kLeastPieces)));
-}
 
 // A warp's way through the pieces of its tile, as far as they are the block's part of K.
 template <int kPiecesAhead>
@@ -69,6 +62,7 @@ class ColumnPlace {
 template <typename T, int kBits, ZeroPoints kZeros, int kTilesOfRows, int kGroups>
 struct Batch {
   using Element = T;
+  static constexpr int kPieceDepth = kPieceCodes<kBits>;
   static constexpr int kRowTiles = kTilesOfRows;
   using Weights = LaneWeights<T, kZeros>;
   // As many as leave room for another block.
@@ -160,12 +154,24 @@ __global__ void __launch_bounds__(kAddThreads)
   }
 }
 
+// How a call is computed.
+struct Plan {
+  cudaError_t (*start)(const Call& call, const Plan& plan, void* workspace, cudaStream_t stream);
+  // Of K.
+  int pieces;
+  // Blocks that divide them.
+  int parts;
+};
+
 template <typename Kernel>
-cudaError_t StartBatch(const Call& call, int parts, void* workspace, cudaStream_t stream) {
+cudaError_t StartBatch(const Call& described, const Plan& plan, void* workspace,
+                       cudaStream_t stream) {
+  Call call = described;
+  call.pieces = plan.pieces;
   Launch launch;
   launch.grid =
       dim3(static_cast<unsigned>(CeilDivide(call.shape.columns, kBlockColumns)),
-           static_cast<unsigned>(parts),
+           static_cast<unsigned>(plan.parts),
            static_cast<unsigned>(CeilDivide(call.shape.rows, Kernel::kRowTiles * kTileRows)));
   launch.threads = kThreads;
   launch.shared_bytes = Kernel::SharedBytes();
@@ -174,32 +180,49 @@ cudaError_t StartBatch(const Call& call, int parts, void* workspace, cudaStream_
   return Start(launch, BatchKernel<Kernel>, call, static_cast<float*>(workspace));
 }
 
-template <typename T, int kBits, ZeroPoints kZeros, int kGroups>
-cudaError_t RunRows(const Call& call, int parts, void* workspace, cudaStream_t stream) {
-  const int64_t row_tiles = CeilDivide(call.shape.rows, kTileRows);
-  const auto start = row_tiles == 1   ? StartBatch<Batch<T, kBits, kZeros, 1, kGroups>>
-                     : row_tiles == 2 ? StartBatch<Batch<T, kBits, kZeros, 2, kGroups>>
-                     : row_tiles <= 4 ? StartBatch<Batch<T, kBits, kZeros, 4, kGroups>>
-                                      : StartBatch<Batch<T, kBits, kZeros, kMostRowTiles, kGroups>>;
-  return start(call, parts, workspace, stream);
+template <typename Kernel>
+Plan PlanOf(const Call& call, const Device& device) {
+  const int64_t pieces = CeilDivide(call.shape.depth, Kernel::kPieceDepth);
+  const int64_t blocks = CeilDivide(call.shape.columns, kBlockColumns) *
+                         CeilDivide(call.shape.rows, Kernel::kRowTiles * kTileRows);
+  const int64_t parts = std::clamp<int64_t>(kResident * device.multiprocessors / blocks, 1,
+                                            std::max<int64_t>(1, pieces / kLeastPieces));
+  return {StartBatch<Kernel>, static_cast<int>(pieces), static_cast<int>(parts)};
 }
 
-template <typename T, int kBits, ZeroPoints kZeros>
-cudaError_t Run(const Call& described, int parts, void* workspace, cudaStream_t stream) {
-  Call call = described;
-  call.pieces = static_cast<int>(CeilDivide(call.shape.depth, kPieceCodes<kBits>));
-  // Of a piece, where whole ones have kernels of their own: groups of 128 codes of four bits.
-  constexpr int kGroups = 2;
-  if (call.shape.block_size * kGroups == kPieceCodes<kBits> && call.groups % kGroups == 0) {
-    return RunRows<T, kBits, kZeros, kGroups>(call, parts, workspace, stream);
+// A block has kRowTiles tiles of rows, and half as many where those hold all rows, or where shared
+// memory has no room for more.
+template <typename T, int kBits, ZeroPoints kZeros, int kGroups, int kRowTiles = kMostRowTiles>
+Plan PlanRows(const Call& call, const Device& device) {
+  using Kernel = Batch<T, kBits, kZeros, kRowTiles, kGroups>;
+  if constexpr (kRowTiles == 1) {
+    static_assert(Kernel::SharedBytes() <= kLeastSharedBytes);
+  } else {
+    constexpr int kFewer = kRowTiles / 2;
+    if (call.shape.rows <= kFewer * kTileRows ||
+        Kernel::SharedBytes() > static_cast<size_t>(device.shared_bytes_per_block)) {
+      return PlanRows<T, kBits, kZeros, kGroups, kFewer>(call, device);
+    }
   }
-  return RunRows<T, kBits, kZeros, 0>(call, parts, workspace, stream);
+  return PlanOf<Kernel>(call, device);
+}
+
+template <typename T>
+Plan PlanCall(const Call& call, const Device& device) {
+  return WithFormat(call.shape, [&]<int kBits, ZeroPoints kZeros>() {
+    // Of a piece, where whole ones have kernels of their own: groups of 128 codes of four bits.
+    constexpr int kGroups = 2;
+    return call.shape.block_size * kGroups == kPieceCodes<kBits> && call.groups % kGroups == 0
+               ? PlanRows<T, kBits, kZeros, kGroups>(call, device)
+               : PlanRows<T, kBits, kZeros, 0>(call, device);
+  });
 }
 
 }  // namespace
 
+template <typename T>
 size_t BatchWorkspaceBytes(const Call& call, const Device& device) {
-  const int parts = Parts(call, device);
+  const int parts = PlanCall<T>(call, device).parts;
   return parts == 1
              ? 0
              : static_cast<size_t>(parts * call.shape.rows * call.shape.columns) * sizeof(float);
@@ -208,11 +231,9 @@ size_t BatchWorkspaceBytes(const Call& call, const Device& device) {
 template <typename T>
 cudaError_t MultiplyBatch(const Call& call, void* workspace, const Device& device,
                           cudaStream_t stream) {
-  const int parts = Parts(call, device);
-  const cudaError_t error = WithFormat(call.shape, [&]<int kBits, ZeroPoints kZeros>() {
-    return Run<T, kBits, kZeros>(call, parts, workspace, stream);
-  });
-  if (error != cudaSuccess || parts == 1) {
+  const Plan plan = PlanCall<T>(call, device);
+  const cudaError_t error = plan.start(call, plan, workspace, stream);
+  if (error != cudaSuccess || plan.parts == 1) {
     return error;
   }
   const int64_t elements = call.shape.rows * call.shape.columns;
@@ -221,10 +242,12 @@ cudaError_t MultiplyBatch(const Call& call, void* workspace, const Device& devic
   launch.threads = kAddThreads;
   launch.stream = stream;
   launch.overlaps = device.compute_capability >= 90;
-  return Start(launch, AddKernel<T>, static_cast<const float*>(workspace), parts, elements,
+  return Start(launch, AddKernel<T>, static_cast<const float*>(workspace), plan.parts, elements,
                static_cast<T*>(call.tensors.y));
 }
 
+template size_t BatchWorkspaceBytes<__half>(const Call&, const Device&);
+template size_t BatchWorkspaceBytes<__nv_bfloat16>(const Call&, const Device&);
 template cudaError_t MultiplyBatch<__half>(const Call&, void*, const Device&, cudaStream_t);
 template cudaError_t MultiplyBatch<__nv_bfloat16>(const Call&, void*, const Device&, cudaStream_t);
 

@@ -26,6 +26,7 @@ template <typename T>
 cudaError_t MultiplyBatch(const Call& call, void* workspace, const Device& device,
                           cudaStream_t stream);
 
+template <typename T>
 size_t BatchWorkspaceBytes(const Call& call, const Device& device);
 
 }  // namespace bamba::cuda::nbits
