@@ -61,42 +61,32 @@ class Products {
   }
 
   // Codes are multiplied by as they are laid into constants, and their sums are scaled: where a
-  // chunk has one group.
+  // chunk has one group, and there is one tile of rows.
   template <typename Rows>
   __device__ void MultiplyLaid(const Rows& rows, const Weights& weights, int chunk) {
+    static_assert(kRowTiles == 1);
     using Codes = Laid<T, kBits>;
-    float even[kRowTiles][4];
-    float odd[kRowTiles][4] = {};
-#pragma unroll
-    for (int i = 0; i < kRowTiles; ++i) {
-      const float2 starts = rows.LoadStarts(i, chunk);
-      even[i][0] = even[i][2] = starts.x;
-      even[i][1] = even[i][3] = starts.y;
-    }
+    const float2 starts = rows.LoadStarts(chunk);
+    float even[4] = {starts.x, starts.y, starts.x, starts.y};
+    float odd[4] = {};
 #pragma unroll
     for (int step = 0; step < kSteps<kBits>; ++step) {
       uint32_t a[kLaneRows][kPairs];
       Codes::Lay(weights.words[0] + step * kWords<kBits>, a[0]);
       Codes::Lay(weights.words[1] + step * kWords<kBits>, a[1]);
-#pragma unroll
-      for (int i = 0; i < kRowTiles; ++i) {
-        uint32_t b[kPairs];
-        rows.Load(i, chunk, step, b);
-        MultiplyAdd<T>(even[i], a[0][0], a[1][0], a[0][1], a[1][1], b[0], b[1]);
-        MultiplyAdd<T>(odd[i], a[0][2], a[1][2], a[0][3], a[1][3], b[2], b[3]);
-      }
+      uint32_t b[kPairs];
+      rows.Load(0, chunk, step, b);
+      MultiplyAdd<T>(even, a[0][0], a[1][0], a[0][1], a[1][1], b[0], b[1]);
+      MultiplyAdd<T>(odd, a[0][2], a[1][2], a[0][3], a[1][3], b[2], b[3]);
     }
 #pragma unroll
-    for (int i = 0; i < kRowTiles; ++i) {
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        float sum = even[i][j] + Codes::kOddFactor * odd[i][j];
-        if constexpr (kZeros != ZeroPoints::kMiddle) {
-          const float2 x = rows.LoadXSums(i, chunk);
-          sum -= weights.zeros[j / 2] * (j % 2 == 0 ? x.x : x.y);
-        }
-        sums_[0][i][j] += weights.scales[j / 2] * sum;
+    for (int j = 0; j < 4; ++j) {
+      float sum = even[j] + Codes::kOddFactor * odd[j];
+      if constexpr (kZeros != ZeroPoints::kMiddle) {
+        const float2 x = rows.LoadXSums(chunk);
+        sum -= weights.zeros[j / 2] * (j % 2 == 0 ? x.x : x.y);
       }
+      sums_[0][0][j] += weights.scales[j / 2] * sum;
     }
   }
 

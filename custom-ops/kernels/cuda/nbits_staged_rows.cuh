@@ -79,10 +79,10 @@ class StagedRows {
 
   // What sums of codes laid into constants start from, of the two rows of x whose sums the lane
   // has: minus what the constants add, and zero points if they all are the middle.
-  __device__ float2 LoadStarts(int, int chunk) const { return LoadSums(starts_, chunk); }
+  __device__ float2 LoadStarts(int chunk) const { return LoadSums(starts_, chunk); }
 
   // Sums of x, which zero points are multiplied by.
-  __device__ float2 LoadXSums(int, int chunk) const {
+  __device__ float2 LoadXSums(int chunk) const {
     return LoadSums(starts_ + chunks_ * kTileRows, chunk);
   }
 
