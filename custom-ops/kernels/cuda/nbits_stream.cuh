@@ -46,30 +46,28 @@ __device__ inline int FirstCode(int chunk) {
 // bytes become zero, and longer ones stay as they are.
 template <int kBytes>
 __device__ inline void CopyAsync(uint32_t to, const void* from, bool exists) {
+#define BAMBA_COPY_EXISTING(COPY)              \
+  asm volatile(                                \
+      "{\n"                                    \
+      ".reg .pred exists;\n"                   \
+      "setp.ne.b32 exists, %2, 0;\n"           \
+      "@exists " COPY                          \
+      "\n"                                     \
+      "}\n" ::"r"(to),                         \
+      "l"(from), "r"(static_cast<int>(exists)) \
+      : "memory")
   if constexpr (kBytes == 4) {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to), "l"(from),
                  "r"(exists ? 4 : 0)
                  : "memory");
   } else if constexpr (kBytes == 16) {
     // Read once by the whole device: not worth a place in the first cache.
-    asm volatile(
-        "{\n"
-        ".reg .pred exists;\n"
-        "setp.ne.b32 exists, %2, 0;\n"
-        "@exists cp.async.cg.shared.global [%0], [%1], 16;\n"
-        "}\n" ::"r"(to),
-        "l"(from), "r"(static_cast<int>(exists))
-        : "memory");
+    BAMBA_COPY_EXISTING("cp.async.cg.shared.global [%0], [%1], 16;");
   } else {
-    asm volatile(
-        "{\n"
-        ".reg .pred exists;\n"
-        "setp.ne.b32 exists, %2, 0;\n"
-        "@exists cp.async.ca.shared.global [%0], [%1], %3;\n"
-        "}\n" ::"r"(to),
-        "l"(from), "r"(static_cast<int>(exists)), "n"(kBytes)
-        : "memory");
+    static_assert(kBytes == 8);
+    BAMBA_COPY_EXISTING("cp.async.ca.shared.global [%0], [%1], 8;");
   }
+#undef BAMBA_COPY_EXISTING
 }
 
 // Copies 16 bytes, which many blocks read; zeros where they don't exist.
