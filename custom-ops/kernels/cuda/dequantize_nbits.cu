@@ -28,11 +28,13 @@ __global__ void __launch_bounds__(kDequantizeThreads)
   for (int64_t k = (static_cast<int64_t>(blockIdx.y) * kDequantizeThreads + threadIdx.x) * kStep;
        k < shape.depth; k += stride) {
     const int group = static_cast<int>(k >> call.group_shift);
-    const float scale = ToFloat(ScalesOf<S>(call, column)[group]);
+    const S* scales = static_cast<const S*>(call.tensors.scales) + FirstScale(call, column);
+    const float scale = ToFloat(scales[group]);
     StoredZero<S, kZeros> stored = {};
     if constexpr (kZeros != ZeroPoints::kMiddle) {
-      stored = ZerosOf<S, kZeros>(
-          call, column)[kZeros == ZeroPoints::kPacked && shape.bits == 4 ? group / 2 : group];
+      const auto* zeros = static_cast<const StoredZero<S, kZeros>*>(call.tensors.zero_points) +
+                          FirstZero<kZeros>(call, column);
+      stored = zeros[ZeroOfRow<kZeros>(shape.bits, group)];
     }
     const float zero = ZeroPoint<S, kZeros>(stored, shape.bits, group);
     alignas(16) T values[kStep];

@@ -51,17 +51,22 @@ inline Call Describe(const MatMulNBitsShape& shape, const MatMulNBitsTensors& te
 template <typename S, ZeroPoints kZeros>
 using StoredZero = std::conditional_t<kZeros == ZeroPoints::kPacked, uint8_t, S>;
 
-// Where the scales of a row of W begin.
-template <typename S>
-__device__ inline const S* ScalesOf(const Call& call, int64_t column) {
-  return static_cast<const S*>(call.tensors.scales) + column * call.groups;
+// Where among all the scales of a row of W begin.
+template <typename Index>
+__device__ inline Index FirstScale(const Call& call, Index column) {
+  return column * call.groups;
 }
 
 // Where its zero points begin.
-template <typename S, ZeroPoints kZeros>
-__device__ inline const StoredZero<S, kZeros>* ZerosOf(const Call& call, int64_t column) {
-  return static_cast<const StoredZero<S, kZeros>*>(call.tensors.zero_points) +
-         column * (kZeros == ZeroPoints::kPacked ? call.zero_point_bytes : call.groups);
+template <ZeroPoints kZeros, typename Index>
+__device__ inline Index FirstZero(const Call& call, Index column) {
+  return column * (kZeros == ZeroPoints::kPacked ? call.zero_point_bytes : call.groups);
+}
+
+// Where among those a group's lies.
+template <ZeroPoints kZeros, typename Index>
+__device__ inline Index ZeroOfRow(int64_t bits, Index group) {
+  return kZeros == ZeroPoints::kPacked && bits == 4 ? group / 2 : group;
 }
 
 // The zero point of a group.

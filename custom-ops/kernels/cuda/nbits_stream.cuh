@@ -224,8 +224,8 @@ class Stream {
         const int column = min(place.tile * kTileColumns + RowOfLane() + r * (kTileColumns / 2),
                                static_cast<int>(call.shape.columns) - 1);
         codes[r] = call.tensors.codes + column * call.code_bytes + PartOfLane() * sizeof(uint4);
-        scales[r] = column * call.groups;
-        zeros[r] = column * (kZeros == ZeroPoints::kPacked ? call.zero_point_bytes : call.groups);
+        scales[r] = FirstScale(call, column);
+        zeros[r] = FirstZero<kZeros>(call, column);
       }
     }
 
@@ -236,10 +236,7 @@ class Stream {
     uint32_t zeros[kLaneRows];
   };
 
-  // Where a group's zero point lies in a row of them.
-  static __device__ uint32_t ZeroOf(uint32_t group) {
-    return kZeros == ZeroPoints::kPacked && kBits == 4 ? group / 2 : group;
-  }
+  static __device__ uint32_t ZeroOf(uint32_t group) { return ZeroOfRow<kZeros>(kBits, group); }
 
   // The lane's in a chunk.
   __device__ int GroupOf(const Place& place, int c) const {
