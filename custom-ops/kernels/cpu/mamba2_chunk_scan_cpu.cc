@@ -73,23 +73,39 @@ void Normalize(const Work& work, const Kernels& kernels, const Plan& plan, const
   });
 }
 
-// The heads of a sequence, some at a time.
+struct Heads {
+  int64_t first;
+  int64_t count;
+};
+
+// The heads of a sequence, some together; one at a time at the end, so that threads end together.
+std::vector<Heads> CutHeads(int64_t heads) {
+  std::vector<Heads> pieces;
+  const int64_t alone = heads / 8;
+  for (int64_t first = 0; first < heads; first += pieces.back().count) {
+    const int64_t together = heads - first > alone ? kHeadsTogether : 1;
+    pieces.push_back({first, std::min(together, heads - first)});
+  }
+  return pieces;
+}
+
 void ScanHeads(const Work& work, const Kernels& kernels, const Plan& plan, int64_t sequence,
-               int64_t first_head) {
-  kernels.scan(work, plan.sequences[sequence], plan.first_chunks[sequence], first_head,
-               std::min(kHeadsTogether, work.shape.num_heads - first_head));
+               const Heads& heads) {
+  kernels.scan(work, plan.sequences[sequence], plan.first_chunks[sequence], heads.first,
+               heads.count);
 }
 
 void Prefill(const Work& work, const Kernels& kernels, const Plan& plan, const ThreadPool* pool) {
-  const int64_t blocks = (work.shape.num_heads + kHeadsTogether - 1) / kHeadsTogether;
+  const std::vector<Heads> heads = CutHeads(work.shape.num_heads);
+  const int64_t pieces = static_cast<int64_t>(heads.size());
   const int64_t sequences = static_cast<int64_t>(plan.sequences.size());
   Run(pool, static_cast<int64_t>(plan.chunks.size()),
       [&](int64_t i) { kernels.prepare(work, plan.chunks[i]); });
-  Run(pool, sequences * blocks, [&](int64_t i) {
-    if (i % blocks == 0) {
-      kernels.shift(work, plan.sequences[i / blocks]);
+  Run(pool, sequences * pieces, [&](int64_t i) {
+    if (i % pieces == 0) {
+      kernels.shift(work, plan.sequences[i / pieces]);
     }
-    ScanHeads(work, kernels, plan, i / blocks, i % blocks * kHeadsTogether);
+    ScanHeads(work, kernels, plan, i / pieces, heads[i % pieces]);
   });
   Normalize(work, kernels, plan, pool);
 }
@@ -105,8 +121,8 @@ void Step(const Work& work, const Kernels& kernels, const Plan& plan, const Thre
   for (size_t i = 0; i < plan.sequences.size(); ++i) {
     if (plan.sequences[i].length == 0) {
       kernels.shift(work, plan.sequences[i]);
-      for (int64_t h = 0; h < heads; h += kHeadsTogether) {
-        ScanHeads(work, kernels, plan, static_cast<int64_t>(i), h);
+      for (const Heads& piece : CutHeads(heads)) {
+        ScanHeads(work, kernels, plan, static_cast<int64_t>(i), piece);
       }
     }
   }
