@@ -290,15 +290,6 @@ inline Bytes LoadFirst(const void* p, int64_t count) {
   return Bytes::Load(bytes);
 }
 
-// Asks for the line of memory at a place, which need not exist.
-inline void Prefetch(const void* p) {
-#if defined(__GNUC__)
-  __builtin_prefetch(p, 0, 2);
-#else
-  (void)p;
-#endif
-}
-
 }  // namespace bamba::cpu::BAMBA_ISA
 
 #endif  // BAMBA_KERNELS_CPU_BYTES_H_

@@ -14,31 +14,43 @@
 
 namespace bamba::cpu::BAMBA_ISA {
 
-// What the next chunk will read and write of some heads, whose tokens each lie on other pages:
-// asked for while this chunk is worked on, the part-th of `heads` parts by each head.
+// What a head's next chunk will read and write, whose tokens each lie on other pages: asked for
+// while this chunk is worked on, a line at a time, since a processor remembers only so many
+// requests, and products need some of them.
 template <typename T>
-struct NextTokens {
-  const Work& work;
-  const Sequence& sequence;
-  int64_t start;
-  int64_t first_head;
-  int64_t heads;
-  int64_t part;
+class NextTokens {
+ public:
+  // Asked `times` times.
+  NextTokens(const Work& work, const Sequence& sequence, int64_t head, int64_t start, int64_t times)
+      : work_(work),
+        token_(sequence.first_token + start),
+        end_(sequence.first_token + std::min(start + kChunk, sequence.length)),
+        first_channel_(head * work.shape.head_dim),
+        together_((kChunk * LinesOf(work.shape.head_dim) + times - 1) / times) {}
 
-  // Of `all` steps of a head's work, `more` after those that are done.
-  void Fetch(int64_t done, int64_t more, int64_t all) const {
-    const int64_t first = start + (part * all + done) * kChunk / (heads * all);
-    const int64_t end = start + (part * all + done + more) * kChunk / (heads * all);
-    for (int64_t t = first; t < std::min(end, sequence.length); ++t) {
-      const int64_t token = sequence.first_token + t;
-      const int64_t channel = first_head * work.shape.head_dim;
-      const int64_t channels = heads * work.shape.head_dim;
-      const T* z = TokenOf<T>(work, token) + channel;
-      Prefetch(z, channels);
-      Prefetch(z + work.shape.inner(), channels);
-      PrefetchToWrite(work.gated + token * work.shape.inner() + channel, channels);
+  void Ask() {
+    for (int64_t i = 0; i < together_ && token_ < end_; ++i) {
+      const int64_t channel = first_channel_ + line_ * kLine;
+      const T* z = TokenOf<T>(work_, token_) + channel;
+      Prefetch(z);
+      Prefetch(z + work_.shape.inner());
+      PrefetchToWrite(work_.gated + token_ * work_.shape.inner() + channel);
+      if (++line_ == LinesOf(work_.shape.head_dim)) {
+        line_ = 0;
+        ++token_;
+      }
     }
   }
+
+ private:
+  static int64_t LinesOf(int64_t channels) { return (channels + kLine - 1) / kLine; }
+
+  const Work& work_;
+  int64_t token_;
+  int64_t end_;
+  int64_t first_channel_;
+  int64_t together_;
+  int64_t line_ = 0;
 };
 
 // What a head needs while it works on a chunk, and the next one after it.
@@ -69,34 +81,39 @@ class HeadScan {
         convolution_(work, sequence, head * shape_.head_dim, shape_.head_dim),
         state_(states_, shape_.head_dim) {}
 
+  // Asks for the state and the first tokens.
+  void Ask() const {
+    const float* past = work_.tensors.past_recurrent_state + StateOffset();
+    for (int64_t i = 0; i < shape_.head_dim * shape_.state_size; i += kLine) Prefetch(past + i);
+    NextTokens<T>(work_, sequence_, head_, 0, 1).Ask();
+  }
+
   // The state is kept turned, [N, P], so that products run along channels.
   void LoadState() {
     const float* past = work_.tensors.past_recurrent_state + StateOffset();
     EachSquare([&](int64_t p, int64_t n, int64_t rows, int64_t columns, int64_t vector) {
-      Vec square[Vec::kLanes];
-      for (int i = 0; i < Vec::kLanes; ++i) {
-        square[i] =
-            i < rows ? LoadFloats(past + (p + i) * shape_.state_size + n, columns) : Vec::All(0);
-      }
-      Transpose(square);
-      for (int i = 0; i < Vec::kLanes; ++i) square[i].Store(state_.at(n + i, vector));
+      Square square;
+      square.Load(past + p * shape_.state_size + n, shape_.state_size, rows, columns);
+      square.Transpose();
+      square.Store(state_.at(n, vector), kPanel);
     });
   }
 
   void StoreState() const {
     float* present = work_.tensors.present_recurrent_state + StateOffset();
     EachSquare([&](int64_t p, int64_t n, int64_t rows, int64_t columns, int64_t vector) {
-      Vec square[Vec::kLanes];
-      for (int i = 0; i < Vec::kLanes; ++i) square[i] = Vec::Load(state_.at(n + i, vector));
-      Transpose(square);
-      for (int i = 0; i < rows; ++i) {
-        StoreFloats(square[i], present + (p + i) * shape_.state_size + n, columns);
-      }
+      Square square;
+      square.Load(state_.at(n, vector), kPanel);
+      square.Transpose();
+      square.Store(present + p * shape_.state_size + n, shape_.state_size, rows, columns);
     });
   }
 
   // Works on a chunk.
-  void Advance(const Span& chunk, const NextTokens<T>& next) {
+  void Advance(const Span& chunk) {
+    const int64_t tiles = (states_ + kTileRows - 1) / kTileRows *
+                          ((state_.vectors() + kTileVectors - 1) / kTileVectors);
+    NextTokens<T> next(work_, sequence_, head_, chunk.start + kChunk, tiles * kChunk / kBetween);
     Decay(chunk);
     convolution_.Run(chunk.start, chunk.count, [&](int64_t v) {
       return [x = scratch_.x.at(0, v), weighted = scratch_.weighted.at(0, v), left = scratch_.left](
@@ -172,24 +189,24 @@ class HeadScan {
     for (int64_t l = 0; l < chunk.count; l += kTileRows) {
       Tile<kVectors> tile;
       tile.Clear();
-      tile.Add({c + l, 1, kChunk}, state_.at(0, vector), shape_.state_size);
+      tile.Add({c + l * states_, kTileRows}, state_.at(0, vector), shape_.state_size);
       tile.Multiply([&](int m) { return Vec::All(scratch_.carried[l + m]); });
-      tile.Add({scratch_.inside + l, 1, kChunk}, scratch_.x.at(0, vector),
+      tile.Add({scratch_.inside + l, kChunk}, scratch_.x.at(0, vector),
                std::min(l + kTileRows, chunk.count));
       tile.Store(scratch_.v.at(l, vector));
     }
   }
 
   template <int kVectors>
-  void AdvanceState(int64_t vector, const Span& chunk, const NextTokens<T>& next) {
+  void AdvanceState(int64_t vector, const Span& chunk, NextTokens<T>& next) {
     const float* b = work_.b + ChunkOffset(shape_, chunk.index, group_, states_ * kChunk);
     const Vec decay = Vec::All(decay_);
     for (int64_t n = 0; n < states_; n += kTileRows) {
-      next.Fetch(vector * states_ + n * kVectors, kTileRows * kVectors, states_ * state_.vectors());
       Tile<kVectors> tile;
       tile.Load(state_.at(n, vector));
       tile.Multiply([&](int) { return decay; });
-      tile.Add({b + n, 1, states_}, scratch_.weighted.at(0, vector), chunk.count);
+      tile.Add({b + n * kChunk, kTileRows}, scratch_.weighted.at(0, vector), chunk.count,
+               [&] { next.Ask(); });
       tile.Store(state_.at(n, vector));
     }
   }

@@ -45,46 +45,59 @@ void PrepareTimeSteps(const Work& work, const Span& chunk) {
   }
 }
 
-// C Bᵀ of a chunk's tokens, turned: that of s and l, s <= l, at [s, l].
+// C Bᵀ of a chunk's tokens, turned: that of s and l at [s, l], zero where l < s.
 void Score(const float* b, const float* c, int64_t states, float* scores) {
+  std::fill_n(scores, kChunk * kChunk, 0.0f);
   for (int64_t s = 0; s < kChunk; ++s) {
-    for (int64_t l = 0; l < kChunk; l += kLanes) {
+    for (int64_t l = s; l < kChunk; ++l) {
       Vec sum = Vec::All(0);
-      for (int64_t n = 0; n < states && l + kLanes > s; ++n) {
-        sum = Fma(Vec::All(b[s * states + n]), Vec::Load(c + n * kChunk + l), sum);
+      for (int64_t n = 0; n < states; n += kLanes) {
+        sum = Fma(Vec::Load(b + s * states + n), Vec::Load(c + l * states + n), sum);
       }
-      sum.Store(scores + s * kChunk + l);
+      scores[s * kChunk + l] = sum.Sum();
     }
-    std::fill_n(scores + s * kChunk, s, 0.0f);
+  }
+}
+
+// Lays the left operand of tiles out.
+template <typename Element>
+void LayOutLeft(int64_t rows, int64_t steps, Element element, float* to) {
+  for (int64_t first = 0; first < rows; first += kTileRows) {
+    for (int64_t step = 0; step < steps; ++step) {
+      for (int64_t m = 0; m < kTileRows; ++m) *to++ = element(first + m, step);
+    }
   }
 }
 
 template <typename T>
 void Prepare(const Work& work, const Span& chunk) {
-  PrepareTimeSteps<T>(work, chunk);
   const Mamba2Shape& shape = work.shape;
+  // B, C and dt of a token lie side by side, each token's on other pages.
+  for (int64_t l = 0; l < chunk.count; ++l) {
+    const T* token = TokenOf<T>(work, chunk.sequence.first_token + chunk.start + l);
+    for (int64_t i = 2 * shape.inner(); i < shape.projected(); i += kLine) Prefetch(token + i);
+  }
+  PrepareTimeSteps<T>(work, chunk);
   const int64_t states = Padded(shape.state_size);
+  const Floats b_rows(kChunk * states);
+  const Floats c_rows(kChunk * states);
+  const auto convolve = [&](int64_t first_channel, float* rows) {
+    std::fill_n(rows, kChunk * states, 0.0f);
+    Convolution<T>(work, chunk.sequence, shape.inner() + first_channel, shape.state_size)
+        .Run(chunk.start, chunk.count, [=](int64_t v) {
+          return [=](int64_t l, Vec x) { x.Store(rows + l * states + v * kLanes); };
+        });
+  };
   for (int64_t g = 0; g < shape.n_groups; ++g) {
-    float* b = work.b + ChunkOffset(shape, chunk.index, g, kChunk * states);
-    float* c = work.c + ChunkOffset(shape, chunk.index, g, kChunk * states);
-    std::fill_n(b, kChunk * states, 0.0f);
-    std::fill_n(c, kChunk * states, 0.0f);
-    const auto rows_of = [states](float* rows) {
-      return [=](int64_t v) {
-        return [=](int64_t l, Vec x) { x.Store(rows + l * states + v * kLanes); };
-      };
-    };
-    Convolution<T>(work, chunk.sequence, shape.inner() + g * shape.state_size, shape.state_size)
-        .Run(chunk.start, chunk.count, rows_of(b));
-    Floats rows(kChunk * states);
-    Convolution<T>(work, chunk.sequence, shape.inner() + (shape.n_groups + g) * shape.state_size,
-                   shape.state_size)
-        .Run(chunk.start, chunk.count, rows_of(rows.data()));
-    for (int64_t l = 0; l < chunk.count; ++l) {
-      for (int64_t n = 0; n < shape.state_size; ++n) {
-        c[n * kChunk + l] = rows.data()[l * states + n];
-      }
-    }
+    const float* b = b_rows.data();
+    const float* c = c_rows.data();
+    convolve(g * shape.state_size, b_rows.data());
+    convolve((shape.n_groups + g) * shape.state_size, c_rows.data());
+    const int64_t offset = ChunkOffset(shape, chunk.index, g, kChunk * states);
+    LayOutLeft(
+        states, kChunk, [=](int64_t n, int64_t l) { return b[l * states + n]; }, work.b + offset);
+    LayOutLeft(
+        kChunk, states, [=](int64_t l, int64_t n) { return c[l * states + n]; }, work.c + offset);
     Score(b, c, states, work.scores + ChunkOffset(shape, chunk.index, g, kChunk * kChunk));
   }
 }
@@ -96,13 +109,13 @@ void Scan(const Work& work, const Sequence& sequence, int64_t first_chunk, int64
   std::optional<HeadScan<T>> scans[kHeadsTogether];
   for (int64_t i = 0; i < heads; ++i) {
     scans[i].emplace(work, sequence, first_head + i, scratch);
-    scans[i]->LoadState();
+    scans[i]->Ask();
   }
+  for (int64_t i = 0; i < heads; ++i) scans[i]->LoadState();
   for (int64_t start = 0; start < sequence.length; start += kChunk, ++first_chunk) {
     const int64_t count = std::min(kChunk, sequence.length - start);
     for (int64_t i = 0; i < heads; ++i) {
-      scans[i]->Advance({sequence, start, count, first_chunk},
-                        NextTokens<T>{work, sequence, start + kChunk, first_head, heads, i});
+      scans[i]->Advance({sequence, start, count, first_chunk});
     }
   }
   for (int64_t i = 0; i < heads; ++i) scans[i]->StoreState();

@@ -23,13 +23,13 @@ struct Work {
   const Mamba2Shape& shape;
   const Mamba2Tensors& tensors;
   float* convolved;  // of a step alone: x, B and C, rounded to T, [B, Cd]
-  // By chunks:
-  float* dt;  // [chunks, H, kChunk], zero past a chunk's end
-  float* b;   // B, [chunks, G, kChunk, padded N]
-  float* c;   // C, turned, [chunks, G, padded N, kChunk]
-  float*
-      scores;  // C Bᵀ, turned, [chunks, G, kChunk, kChunk], zero where a token would see later ones
-  float* gated;  // r, [B * L, E]: y itself where T is float32
+  // By chunks, B and C as left operands of tiles: a tile's rows (R) side by side.
+  float* dt;      // [chunks, H, kChunk], zero past a chunk's end
+  float* b;       // B, [chunks, G, padded N / R, kChunk, R]
+  float* c;       // C, [chunks, G, kChunk / R, padded N, R]
+  float* scores;  // C Bᵀ, turned, [chunks, G, kChunk, kChunk], zero where a token would see later
+                  // ones
+  float* gated;   // r, [B * L, E]: y itself where T is float32
 };
 
 // Where a chunk's b, c or scores begin, of so many elements a group.

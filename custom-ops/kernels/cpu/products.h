@@ -1,5 +1,6 @@
-// Products of small matrices, in registers: what the scan is made of. Each instruction set has its
-// own tile.
+// Small matrices in registers, and products of them: what the scan is made of. Each instruction set
+// has its own tile. What is done to each vector is unrolled by hand, since only of constant places
+// does GCC keep an array in registers.
 
 #ifndef BAMBA_KERNELS_CPU_PRODUCTS_H_
 #define BAMBA_KERNELS_CPU_PRODUCTS_H_
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <new>
 #include <type_traits>
+#include <utility>
 
 #include "cpu/vector.h"
 
@@ -24,6 +26,8 @@ constexpr int kTileVectors = 2;
 // Columns of a panel. A matrix lies in panels, one behind another, so that what a tile reads lies
 // together.
 constexpr int64_t kPanel = kTileVectors * Vec::kLanes;
+// Steps of a product after which something else may be done beside it.
+constexpr int64_t kBetween = 8;
 
 // Floats on whole lines of the cache: a vector that lies on two takes twice as long.
 class Floats {
@@ -64,59 +68,104 @@ class Panels {
   Floats floats_;
 };
 
-// The left operand of a product: its rows and the steps of the summed axis lie so far apart.
+// The left operand of a tile's product: its rows lie side by side, the steps of the summed axis so
+// far apart.
 struct Left {
   const float* data;
-  int64_t row;
   int64_t step;
 };
 
 // kTileRows rows of kVectors vectors, of a matrix whose rows are kPanel apart.
-template <int kVectors>
-struct Tile {
-  Vec sums[kTileRows][kVectors];
+template <int kVectors, typename Sums = std::make_integer_sequence<int, kTileRows * kVectors>>
+class Tile;
 
-  void Clear() {
-    for (auto& row : sums) {
-      for (Vec& sum : row) sum = Vec::All(0);
-    }
-  }
+template <int kVectors, int... i>
+class Tile<kVectors, std::integer_sequence<int, i...>> {
+ public:
+  BAMBA_INLINE void Clear() { ((sums_[i] = Vec::All(0)), ...); }
 
-  void Load(const float* from) {
-    for (int m = 0; m < kTileRows; ++m) {
-      for (int j = 0; j < kVectors; ++j) {
-        sums[m][j] = Vec::Load(from + m * kPanel + j * Vec::kLanes);
-      }
-    }
-  }
+  BAMBA_INLINE void Load(const float* from) { ((sums_[i] = Vec::Load(from + Offset(i))), ...); }
 
-  void Store(float* to) const {
-    for (int m = 0; m < kTileRows; ++m) {
-      for (int j = 0; j < kVectors; ++j) {
-        sums[m][j].Store(to + m * kPanel + j * Vec::kLanes);
-      }
-    }
-  }
+  BAMBA_INLINE void Store(float* to) const { (sums_[i].Store(to + Offset(i)), ...); }
 
   // Row m times scale(m).
   template <typename Scale>
-  void Multiply(Scale scale) {
-    for (int m = 0; m < kTileRows; ++m) {
-      for (int j = 0; j < kVectors; ++j) sums[m][j] = sums[m][j] * scale(m);
-    }
+  BAMBA_INLINE void Multiply(Scale scale) {
+    ((sums_[i] = sums_[i] * scale(i / kVectors)), ...);
   }
 
   // Adds a b, whose summed axis is this long.
-  void Add(const Left& a, const float* b, int64_t depth) {
-    for (int64_t k = 0; k < depth; ++k) {
-      Vec columns[kVectors];
-      for (int j = 0; j < kVectors; ++j) columns[j] = Vec::Load(b + k * kPanel + j * Vec::kLanes);
-      for (int m = 0; m < kTileRows; ++m) {
-        const Vec left = Vec::All(a.data[m * a.row + k * a.step]);
-        for (int j = 0; j < kVectors; ++j) sums[m][j] = Fma(left, columns[j], sums[m][j]);
-      }
+  BAMBA_INLINE void Add(const Left& a, const float* b, int64_t depth) {
+    const float* left = a.data;
+    for (int64_t k = 0; k < depth; ++k, left += a.step, b += kPanel) {
+      ((sums_[i] =
+            Fma(Vec::All(left[i / kVectors]), Vec::Load(b + i % kVectors * Vec::kLanes), sums_[i])),
+       ...);
     }
   }
+
+  // The same, and calls between() after every kBetween steps.
+  template <typename Between>
+  BAMBA_INLINE void Add(const Left& a, const float* b, int64_t depth, Between between) {
+    int64_t k = 0;
+    for (; k + kBetween <= depth; k += kBetween) {
+      Add({a.data + k * a.step, a.step}, b + k * kPanel, kBetween);
+      between();
+    }
+    Add({a.data + k * a.step, a.step}, b + k * kPanel, depth - k);
+  }
+
+ private:
+  static constexpr int64_t Offset(int sum) {
+    return sum / kVectors * kPanel + sum % kVectors * Vec::kLanes;
+  }
+
+  Vec sums_[sizeof...(i)];
+};
+
+// As many vectors as one has lanes.
+template <typename Rows = std::make_integer_sequence<int, Vec::kLanes>>
+class Square;
+
+template <int... i>
+class Square<std::integer_sequence<int, i...>> {
+ public:
+  // Rows that lie so far apart, of which so many, and of their numbers so many, are real: the rest
+  // is zero.
+  BAMBA_INLINE void Load(const float* from, int64_t stride, int64_t rows = Vec::kLanes,
+                         int64_t columns = Vec::kLanes) {
+    if (rows >= Vec::kLanes && columns >= Vec::kLanes) {
+      ((rows_[i] = Vec::Load(from + i * stride)), ...);
+    } else {
+      ((rows_[i] = i < rows ? LoadFloats(from + i * stride, columns) : Vec::All(0)), ...);
+    }
+  }
+
+  BAMBA_INLINE void Store(float* to, int64_t stride, int64_t rows = Vec::kLanes,
+                          int64_t columns = Vec::kLanes) const {
+    if (rows >= Vec::kLanes && columns >= Vec::kLanes) {
+      (rows_[i].Store(to + i * stride), ...);
+    } else {
+      (StoreFloats(rows_[i], to + i * stride, i < rows ? columns : int64_t{0}), ...);
+    }
+  }
+
+  // Lane j of row i becomes lane i of row j.
+  BAMBA_INLINE void Transpose() { TransposeFrom<1>(); }
+
+ private:
+  // One round deals the rows out, the upper half between those of the lower one.
+  template <int kRound>
+  BAMBA_INLINE void TransposeFrom() {
+    if constexpr (kRound < Vec::kLanes) {
+      constexpr int kHalf = Vec::kLanes / 2;
+      const Vec dealt[] = {Zip<i % 2>(rows_[i / 2], rows_[i / 2 + kHalf])...};
+      ((rows_[i] = dealt[i]), ...);
+      TransposeFrom<kRound * 2>();
+    }
+  }
+
+  Vec rows_[Vec::kLanes];
 };
 
 // Calls task(width, vector) for the vectors that tiles lie side by side over, so many wide.

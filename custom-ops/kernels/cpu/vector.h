@@ -16,6 +16,13 @@
 #include <immintrin.h>
 #endif
 
+// For small functions whose arrays are to be registers.
+#if defined(__GNUC__)
+#define BAMBA_INLINE __attribute__((always_inline))
+#else
+#define BAMBA_INLINE
+#endif
+
 namespace bamba::cpu::BAMBA_ISA {
 
 #if defined(__AVX512F__)
@@ -36,25 +43,24 @@ inline Vec operator/(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
 inline Vec Fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline Vec Min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Vec Max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
-// Lanes of a and b in turn: those of the lower halves in a, of the upper ones in b.
-inline void Zip(Vec& a, Vec& b) {
+// Lanes of a and b in turn, of their lower halves (0) or upper ones (1).
+template <int kHalf>
+Vec Zip(Vec a, Vec b) {
   const __m512i lower = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-  const __m512i upper = _mm512_add_epi32(lower, _mm512_set1_epi32(8));
-  const __m512 first = _mm512_permutex2var_ps(a.v, lower, b.v);
-  b.v = _mm512_permutex2var_ps(a.v, upper, b.v);
-  a.v = first;
+  const __m512i lanes = _mm512_add_epi32(lower, _mm512_set1_epi32(kHalf * 8));
+  return {_mm512_permutex2var_ps(a.v, lanes, b.v)};
 }
-// e^x of finite x: x / ln 2 = n + r with |r| <= 1/2, and a polynomial for 2^r.
+// e^x of finite x: x / ln 2 = n + r with |r| <= 1/2, and the polynomial for 2^r of least relative
+// error, 9.2e-8, among those that are 1 at 0.
 inline Vec Exp(Vec x) {
   const __m512 power = _mm512_mul_ps(x.v, _mm512_set1_ps(1.44269504f));
   const __m512 n = _mm512_roundscale_ps(power, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const Vec r = {_mm512_sub_ps(power, n)};
-  Vec p = Vec::All(1.53458122e-4f);
-  p = Fma(p, r, Vec::All(1.33999312e-3f));
-  p = Fma(p, r, Vec::All(9.61848896e-3f));
-  p = Fma(p, r, Vec::All(5.55032878e-2f));
-  p = Fma(p, r, Vec::All(2.40226469e-1f));
-  p = Fma(p, r, Vec::All(6.93147206e-1f));
+  Vec p = Vec::All(1.32647273e-3f);
+  p = Fma(p, r, Vec::All(9.67151299e-3f));
+  p = Fma(p, r, Vec::All(5.55073358e-2f));
+  p = Fma(p, r, Vec::All(2.40222424e-1f));
+  p = Fma(p, r, Vec::All(6.93147004e-1f));
   p = Fma(p, r, Vec::All(1.0f));
   return {_mm512_scalef_ps(p.v, n)};
 }
@@ -90,11 +96,11 @@ inline Vec PowerOfTwo(Vec shifted) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(
       _mm256_add_epi32(_mm256_castps_si256(shifted.v), _mm256_set1_epi32(127)), 23))};
 }
-inline void Zip(Vec& a, Vec& b) {
+template <int kHalf>
+Vec Zip(Vec a, Vec b) {
   const __m256 even = _mm256_unpacklo_ps(a.v, b.v);
   const __m256 odd = _mm256_unpackhi_ps(a.v, b.v);
-  a.v = _mm256_permute2f128_ps(even, odd, 0x20);
-  b.v = _mm256_permute2f128_ps(even, odd, 0x31);
+  return {_mm256_permute2f128_ps(even, odd, kHalf == 0 ? 0x20 : 0x31)};
 }
 
 #else
@@ -161,12 +167,14 @@ inline Vec PowerOfTwo(Vec shifted) {
     return std::bit_cast<float>((std::bit_cast<uint32_t>(x) + 127u) << 23);
   });
 }
-inline void Zip(Vec& a, Vec& b) {
-  const Vec before[2] = {a, b};
+template <int kHalf>
+Vec Zip(Vec a, Vec b) {
+  constexpr int kFirst = kHalf * Vec::kLanes / 2;
+  Vec zipped;
   for (int i = 0; i < Vec::kLanes; ++i) {
-    a.v[i] = before[i % 2].v[i / 2];
-    b.v[i] = before[i % 2].v[(i + Vec::kLanes) / 2];
+    zipped.v[i] = (i % 2 == 0 ? a : b).v[kFirst + i / 2];
   }
+  return zipped;
 }
 
 #endif
@@ -210,20 +218,6 @@ inline Vec Softplus(Vec v) {
   p = Fma(p, square, Vec::All(1.0f / 3));
   p = Fma(p, square, Vec::All(1.0f));
   return Fma(s + s, p, Max(zero, v));
-}
-
-// Turns a square of numbers: lane j of the i-th becomes lane i of the j-th.
-inline void Transpose(Vec (&rows)[Vec::kLanes]) {
-  constexpr int kHalf = Vec::kLanes / 2;
-  for (int round = 1; round < Vec::kLanes; round *= 2) {
-    Vec next[Vec::kLanes];
-    for (int i = 0; i < kHalf; ++i) {
-      next[2 * i] = rows[i];
-      next[2 * i + 1] = rows[i + kHalf];
-      Zip(next[2 * i], next[2 * i + 1]);
-    }
-    for (int i = 0; i < Vec::kLanes; ++i) rows[i] = next[i];
-  }
 }
 
 // Conversions of neighbours of 16 bits that have instructions of their own.
@@ -318,20 +312,23 @@ void StoreFloats(Vec v, T* p, int64_t count) {
   std::copy_n(values, count, p);
 }
 
-// Asks for what will be read or written soon. GCC takes a function of nothing but its own
-// prefetches for one without effect, and drops the call.
-template <typename T>
-void Prefetch([[maybe_unused]] const T* p, [[maybe_unused]] int64_t count) {
+// Numbers of a line of the cache, in float32.
+constexpr int64_t kLine = 16;
+
+// Asks for the line of memory at a place, which need not exist, to read or write it soon. GCC takes
+// a function of nothing but its own prefetches for one without effect, and drops the call.
+inline void Prefetch([[maybe_unused]] const void* p) {
 #if defined(__GNUC__) && defined(__x86_64__)
-  constexpr int64_t kLine = 64 / sizeof(T);
-  for (int64_t i = 0; i < count; i += kLine) asm volatile("prefetcht1 %0" : : "m"(p[i]));
+  asm volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(p)));
+#elif defined(__GNUC__)
+  __builtin_prefetch(p, 0, 2);
 #endif
 }
-template <typename T>
-void PrefetchToWrite([[maybe_unused]] const T* p, [[maybe_unused]] int64_t count) {
+inline void PrefetchToWrite([[maybe_unused]] const void* p) {
 #if defined(__GNUC__) && defined(__x86_64__)
-  constexpr int64_t kLine = 64 / sizeof(T);
-  for (int64_t i = 0; i < count; i += kLine) asm volatile("prefetchw %0" : : "m"(p[i]));
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
+#elif defined(__GNUC__)
+  __builtin_prefetch(p, 1, 2);
 #endif
 }
 
