@@ -14,7 +14,7 @@ internal static class ScanTime
 {
     private const int Length = 512;
     private const int Layers = 29;
-    private const int Runs = 15;
+    private const int Runs = 61;
 
     public static void Measure()
     {
