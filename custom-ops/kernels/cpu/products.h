@@ -33,17 +33,16 @@ constexpr int64_t kBetween = 8;
 class Floats {
  public:
   explicit Floats(int64_t size)
-      : data_(
-            static_cast<float*>(::operator new(static_cast<size_t>(size) * sizeof(float), kLine))) {
-  }
-  ~Floats() { ::operator delete(data_, kLine); }
+      : data_(static_cast<float*>(
+            ::operator new(static_cast<size_t>(size) * sizeof(float), kAlignment))) {}
+  ~Floats() { ::operator delete(data_, kAlignment); }
   Floats(const Floats&) = delete;
   Floats& operator=(const Floats&) = delete;
 
   float* data() const { return data_; }
 
  private:
-  static constexpr std::align_val_t kLine{64};
+  static constexpr std::align_val_t kAlignment{64};
   float* data_;
 };
 
