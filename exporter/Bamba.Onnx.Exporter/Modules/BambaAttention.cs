@@ -67,7 +67,7 @@ public sealed class BambaAttention : BambaModule<LayerInput, LayerOutput>
     {
         Tensor grouped = queries.unflatten(1, Config.NumKeyValueHeads, -1);
         Tensor scores = matmul(grouped, keys.unsqueeze(2).transpose(-1, -2)) / Math.Sqrt(Config.HeadDim);
-        Tensor masked = scores.Widen().masked_fill(visible.unsqueeze(1).logical_not(), double.NegativeInfinity);
+        Tensor masked = scores.Widen().Fill(visible.unsqueeze(1).logical_not(), double.NegativeInfinity);
         return masked.softmax(-1).to_type(queries.dtype);
     }
 

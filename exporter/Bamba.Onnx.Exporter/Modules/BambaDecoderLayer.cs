@@ -66,8 +66,8 @@ public sealed class BambaDecoderLayer : BambaModule<LayerInput, LayerOutput>
         using DisposeScope scope = NewDisposeScope();
         LayerInput normed = input with { Hidden = InputLayerNorm.call(input.Hidden) };
         LayerOutput mixed = Mamba?.call(normed) ?? SelfAttn!.call(normed);
-        Tensor residual = input.Hidden + mixed.Hidden;
-        Tensor hidden = residual + FeedForward.call(PreFfLayerNorm.call(residual));
+        Tensor residual = input.Hidden.Plus(mixed.Hidden);
+        Tensor hidden = residual.Plus(FeedForward.call(PreFfLayerNorm.call(residual)));
         return (mixed with { Hidden = hidden }).MoveToOuterDisposeScope();
     }
 }

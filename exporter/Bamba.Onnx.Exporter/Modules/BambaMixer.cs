@@ -104,12 +104,12 @@ public sealed class BambaMixer : BambaModule<LayerInput, LayerOutput>
     /// <summary>dt, [batch, tokens, H]; 0 for padding, which leaves the state as it is.</summary>
     private Tensor TimeSteps(Tensor raw, TokenLayout layout)
     {
-        Tensor steps = nn.functional.softplus(raw.Widen() + DtBias.Widen());
+        Tensor steps = nn.functional.softplus(raw.Widen().Plus(DtBias.Widen()));
         // An infinite limit is no limit, and softplus is positive: most models have nothing to clamp.
         if (Config.TimeStepMin > 0 || float.IsFinite(Config.TimeStepMax))
         {
             steps = steps.clamp(Config.TimeStepMin, Config.TimeStepMax);
         }
-        return layout.Real is { } real ? steps.masked_fill(real.unsqueeze(-1).logical_not(), 0) : steps;
+        return layout.Real is { } real ? steps.Fill(real.unsqueeze(-1).logical_not(), 0) : steps;
     }
 }

@@ -50,7 +50,7 @@ public sealed class CausalConv1d : BambaModule<(Tensor Window, Tensor? Segments)
             {
                 term = term * SameSegment(segments, taps - 1 - tap).unsqueeze(-1);
             }
-            sum = sum is null ? term : sum + term;
+            sum = sum is null ? term : sum.Plus(term);
         }
         return nn.functional.silu(sum!).to_type(input.Window.dtype).MoveToOuterDisposeScope();
     }

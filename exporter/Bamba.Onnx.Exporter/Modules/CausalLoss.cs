@@ -38,6 +38,6 @@ internal sealed record CausalLoss(Tensor Total, Tensor? ZLoss)
         // Hugging Face takes log Z from the logits as they are, and widens it afterwards.
         Tensor logZ = logits.logsumexp(-1).to_type(crossEntropy.dtype);
         Tensor zLoss = (real is null ? logZ : logZ.masked_select(real)).square().mean();
-        return new CausalLoss(crossEntropy + (zLoss * zLossCoefficient), zLoss);
+        return new CausalLoss(crossEntropy.Plus(zLoss * zLossCoefficient), zLoss);
     }
 }

@@ -58,17 +58,17 @@ public static class Mamba2Scan
         using DisposeScope scope = NewDisposeScope();
         var chunks = new Chunks(input);
         (Tensor entering, Tensor final) = PassStates(input, chunks);
-        Tensor y = WithinChunks(chunks) + FromEarlierChunks(chunks, entering);
-        y = chunks.Unchunk(y) + (input.D.unsqueeze(-1) * input.X);
+        Tensor y = WithinChunks(chunks).Plus(FromEarlierChunks(chunks, entering));
+        y = chunks.Unchunk(y).Plus(input.D.unsqueeze(-1) * input.X);
         return new Mamba2ScanOutput(y.MoveToOuterDisposeScope(), final.MoveToOuterDisposeScope());
     }
 
     /// <summary>Each token's share of the tokens up to it in its own chunk, [batch, chunks, G, H/G, Q, P].</summary>
     private static Tensor WithinChunks(Chunks chunks)
     {
-        Tensor distance = chunks.LogDecay.unsqueeze(-1) - chunks.LogDecay.unsqueeze(-2);
+        Tensor distance = chunks.LogDecay.unsqueeze(-1).Minus(chunks.LogDecay.unsqueeze(-2));
         // Masked before exp: above the diagonal the exponent is positive and could overflow.
-        Tensor decay = chunks.Decay(distance.masked_fill(chunks.Visible.logical_not(), double.NegativeInfinity));
+        Tensor decay = chunks.Decay(distance.Fill(chunks.Visible.logical_not(), double.NegativeInfinity));
         return matmul(matmul(chunks.C, chunks.B.transpose(-1, -2)) * decay, chunks.SteppedX);
     }
 
@@ -90,7 +90,7 @@ public static class Mamba2Scan
     private static (Tensor Entering, Tensor Final) PassStates(Mamba2ScanInput input, Chunks chunks)
     {
         Tensor total = chunks.LogDecay.narrow(-1, chunks.Size - 1, 1);
-        Tensor toEnd = chunks.Decay(total - chunks.LogDecay);
+        Tensor toEnd = chunks.Decay(total.Minus(chunks.LogDecay));
         Tensor carry = chunks.Decay(total).unsqueeze(-1);
         if (chunks.Segments is { } segments)
         {
@@ -106,7 +106,7 @@ public static class Mamba2Scan
         for (long chunk = 0; chunk < chunks.Count; chunk++)
         {
             entering.Add(state);
-            state = (carry.select(1, chunk) * state) + added.select(1, chunk);
+            state = (carry.select(1, chunk) * state).Plus(added.select(1, chunk));
         }
         return (stack(entering, 1), state.flatten(1, 2));
     }

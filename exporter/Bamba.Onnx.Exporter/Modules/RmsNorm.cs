@@ -38,5 +38,5 @@ public sealed class RmsNorm : BambaModule<Tensor, Tensor>
     }
 
     internal static Tensor Normalize(Tensor wide, double epsilon) =>
-        wide * rsqrt(wide.square().mean([-1], keepdim: true) + epsilon);
+        wide * rsqrt(wide.square().mean([-1], keepdim: true).Plus(epsilon));
 }

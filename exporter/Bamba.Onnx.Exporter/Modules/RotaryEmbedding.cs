@@ -51,7 +51,9 @@ public sealed class RotaryEmbedding : BambaModule<Tensor, RotaryAngles>
             [-turned.narrow(-1, rotaryDim / 2, rotaryDim / 2), turned.narrow(-1, 0, rotaryDim / 2)],
             -1
         );
-        Tensor rotated = (turned * angles.Cos.to_type(heads.dtype)) + (quarterTurned * angles.Sin.to_type(heads.dtype));
+        Tensor rotated = (turned * angles.Cos.to_type(heads.dtype)).Plus(
+            quarterTurned * angles.Sin.to_type(heads.dtype)
+        );
         return cat([rotated, kept], -1).MoveToOuterDisposeScope();
     }
 }

@@ -32,14 +32,14 @@ public sealed class TokenLayout
         if (mask is not null)
         {
             // No two keys are equal, so the order of real tokens is kept.
-            order = (Columns + (mask.logical_not() * tokens)).argsort(-1);
+            order = Columns.Plus(mask.logical_not() * tokens).argsort(-1);
             restore = order.argsort(-1);
             Real = Columns.less(Column(lengths));
         }
         if (starts is not null)
         {
-            Segments = searchsorted(tensor(starts, device: device), Columns, right: true) - 1;
-            Offsets = Columns - tensor(starts, device: device).index_select(0, Segments.flatten()).unsqueeze(0);
+            Segments = searchsorted(tensor(starts, device: device), Columns, right: true).Plus(-1);
+            Offsets = Columns.Minus(tensor(starts, device: device).index_select(0, Segments.flatten()).unsqueeze(0));
         }
     }
 
@@ -69,7 +69,7 @@ public sealed class TokenLayout
     private Tensor? Offsets { get; }
 
     /// <summary>Positions counted from the start of each sequence, [batch or 1, tokens] int64.</summary>
-    internal Tensor DefaultPositions => Offsets ?? (Columns + Column(PastLengths));
+    internal Tensor DefaultPositions => Offsets ?? Columns.Plus(Column(PastLengths));
 
     /// <summary>
     /// Which keys each token sees, [batch or 1, 1, tokens, keys] bool: in its sequence, up to itself. A row's keys have no
@@ -78,7 +78,7 @@ public sealed class TokenLayout
     internal Tensor VisibleKeys()
     {
         Tensor keys = arange(Total, ScalarType.Int64, Device);
-        Tensor places = (Columns + Column(PastLengths)).unsqueeze(1).unsqueeze(-1);
+        Tensor places = Columns.Plus(Column(PastLengths)).unsqueeze(1).unsqueeze(-1);
         Tensor visible = keys.less_equal(places);
         return Segments is null ? visible : visible.logical_and(Segments.unsqueeze(-1).eq(Segments.unsqueeze(1)));
     }
@@ -94,7 +94,7 @@ public sealed class TokenLayout
         long pastTokens = past?.shape[2] ?? 0;
         Tensor places = arange(Total, ScalarType.Int64, Device).unsqueeze(0);
         Tensor pastLengths = Column(PastLengths);
-        Tensor behind = (places - pastLengths + pastTokens).clamp_max(pastTokens + Tokens - 1);
+        Tensor behind = places.Minus(pastLengths).Plus(pastTokens).clamp_max(pastTokens + Tokens - 1);
         Tensor index = where(places.less(pastLengths), places, behind).unsqueeze(1).unsqueeze(-1);
         return both.gather(2, index.expand(both.shape[0], both.shape[1], Total, both.shape[3]));
     }
@@ -108,7 +108,7 @@ public sealed class TokenLayout
         {
             return window.narrow(1, Tokens, count);
         }
-        Tensor index = (arange(count, ScalarType.Int64, Device).unsqueeze(0) + Column(Lengths)).unsqueeze(-1);
+        Tensor index = arange(count, ScalarType.Int64, Device).unsqueeze(0).Plus(Column(Lengths)).unsqueeze(-1);
         return window.gather(1, index.expand(-1, -1, window.shape[2]));
     }
 
@@ -127,16 +127,16 @@ public sealed class TokenLayout
         if (Segments is not null)
         {
             Tensor follower = cat([Segments.narrow(1, 1, Tokens - 1), Segments.narrow(1, Tokens - 1, 1)], 1);
-            next = next.masked_fill(follower.not_equal(Segments), NoLabel);
+            next = next.Fill(follower.not_equal(Segments), NoLabel);
         }
         // The column in front of the first padded one is a row's last token.
-        next = Real is null ? next : next.masked_fill((Columns + 1).less(Column(Lengths)).logical_not(), NoLabel);
+        next = Real is null ? next : next.Fill(Columns.Plus(1).less(Column(Lengths)).logical_not(), NoLabel);
         return Restore(next);
     }
 
     /// <summary>Labels that are aligned already, without those of masked tokens.</summary>
     internal Tensor WithoutPadding(Tensor labels) =>
-        RealAsGiven() is { } real ? labels.masked_fill(real.logical_not(), NoLabel) : labels.alias();
+        RealAsGiven() is { } real ? labels.Fill(real.logical_not(), NoLabel) : labels.alias();
 
     /// <summary>Which columns are real in the caller's order, [batch, tokens] bool; null for all.</summary>
     internal Tensor? RealAsGiven() => Real is null ? null : Restore(Real);
