@@ -111,8 +111,7 @@ class HeadScan {
 
   // Works on a chunk.
   void Advance(const Span& chunk) {
-    const int64_t tiles = (states_ + kTileRows - 1) / kTileRows *
-                          ((state_.vectors() + kTileVectors - 1) / kTileVectors);
+    const int64_t tiles = states_ / kTileRows * state_.panels();
     NextTokens<T> next(work_, sequence_, head_, chunk.start + kChunk, tiles * kChunk / kBetween);
     Decay(chunk);
     convolution_.Run(chunk.start, chunk.count, [&](int64_t v) {

@@ -288,7 +288,7 @@ class Dots {
       }
       for (int64_t i = 0; i < count; i += kLanes) {
         Prefetch(reinterpret_cast<const char*>(scales + i) + kPrefetchScaleBytes);
-        const Vec scale = LoadFirstFloats(scales + i, count - i);
+        const Vec scale = LoadFloats(scales + i, count - i);
         const Vec zero_point =
             is_middle ? Vec::All(kMiddleCode<kBits>) : Vec::Load(zero_points + i);
         const Vec shift = (Vec::All(kCodesOffset<kBits>) - zero_point) * scale;

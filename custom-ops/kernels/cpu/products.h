@@ -52,9 +52,10 @@ class Panels {
   Panels(int64_t rows, int64_t columns)
       : rows_(rows),
         vectors_((columns + Vec::kLanes - 1) / Vec::kLanes),
-        floats_(rows * ((vectors_ + 1) / kTileVectors) * kPanel) {}
+        floats_(rows * panels() * kPanel) {}
 
   int64_t vectors() const { return vectors_; }
+  int64_t panels() const { return (vectors_ + kTileVectors - 1) / kTileVectors; }
   // The vector of a row.
   float* at(int64_t row, int64_t vector) const {
     return floats_.data() + (vector / kTileVectors * rows_ + row) * kPanel +

@@ -261,7 +261,7 @@ Vec LoadFloats(const T* p) {
 
 // The first `count` of them, and zeros; all where count is larger than a vector.
 template <typename T>
-Vec LoadFirstFloats(const T* p, int64_t count) {
+Vec LoadFloats(const T* p, int64_t count) {
   if (count >= Vec::kLanes) return LoadFloats(p);
 #if defined(__AVX512F__)
   const auto first = static_cast<__mmask16>((1u << count) - 1u);
@@ -291,16 +291,7 @@ void StoreFloats(Vec v, T* p) {
   }
 }
 
-// The first `count` neighbours, with zeros after them, where there are not enough for a whole
-// vector.
-template <typename T>
-Vec LoadFloats(const T* p, int64_t count) {
-  if (count >= Vec::kLanes) return LoadFloats(p);
-  T values[Vec::kLanes] = {};
-  std::copy_n(p, count, values);
-  return LoadFloats(values);
-}
-
+// The same of the first `count`, where there are not enough for a whole vector.
 template <typename T>
 void StoreFloats(Vec v, T* p, int64_t count) {
   if (count >= Vec::kLanes) {
