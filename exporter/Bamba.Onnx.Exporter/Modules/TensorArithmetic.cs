@@ -19,30 +19,25 @@ internal static class TensorArithmetic
     public static Tensor Minus(this Tensor left, Tensor right) => left.add(right, minusOne);
 
     /// <summary>Each number and another.</summary>
-    public static Tensor Plus(this Tensor tensor, double number)
-    {
-        using Scalar scalar = number;
-        return tensor.add(scalar);
-    }
+    public static Tensor Plus(this Tensor tensor, double number) => Add(tensor, number);
 
     /// <inheritdoc cref="Plus(Tensor, double)"/>
-    public static Tensor Plus(this Tensor tensor, long number)
-    {
-        using Scalar scalar = number;
-        return tensor.add(scalar);
-    }
+    public static Tensor Plus(this Tensor tensor, long number) => Add(tensor, number);
 
     /// <summary>A number where the mask is true.</summary>
-    public static Tensor Fill(this Tensor tensor, Tensor mask, double number)
+    public static Tensor Fill(this Tensor tensor, Tensor mask, Scalar number)
     {
-        using Scalar scalar = number;
-        return tensor.masked_fill(mask, scalar);
+        using (number)
+        {
+            return tensor.masked_fill(mask, number);
+        }
     }
 
-    /// <inheritdoc cref="Fill(Tensor, Tensor, double)"/>
-    public static Tensor Fill(this Tensor tensor, Tensor mask, long number)
+    private static Tensor Add(Tensor tensor, Scalar number)
     {
-        using Scalar scalar = number;
-        return tensor.masked_fill(mask, scalar);
+        using (number)
+        {
+            return tensor.add(number);
+        }
     }
 }
