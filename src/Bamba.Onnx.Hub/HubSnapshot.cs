@@ -24,8 +24,7 @@ public sealed record HubSnapshot(HubModelId Id, string Commit, string Folder)
     {
         get
         {
-            var config = new FileInfo(Path.Combine(Folder, ModelFiles.Config));
-            if (!config.Exists || LinkedFile.Behind(config) is null)
+            if (LinkedFile.At(Path.Combine(Folder, ModelFiles.Config)) is not { } config)
             {
                 return null;
             }

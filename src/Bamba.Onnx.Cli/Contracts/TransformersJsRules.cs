@@ -68,7 +68,7 @@ internal static class TransformersJsRules
             ),
             Graph(
                 "web.data-count",
-                "config.json says how many files of weights the graph has, at most 100, and each is fetched",
+                $"config.json says how many files of weights the graph has, at most {ExportLayout.MostWebFiles}, and each is fetched",
                 DataCount
             ),
             Graph(
